@@ -1,0 +1,1 @@
+"""Callboard: actors that talk and pipelines that run, with one durable log under both."""

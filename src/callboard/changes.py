@@ -1,0 +1,174 @@
+"""Row changes: everything a turn alters beside the log, one small struct for each.
+
+A change says what shall be true of one row, in the words of the domain; a store adapter knows the statement
+that makes it so. Two families share this file because adapters carry out both in the same way:
+
+- **state** (cursors, deliveries, waits, timers, snapshots) is put into a turn by whoever makes the turn. It
+  cannot be rebuilt; its invariants are checked by `callboard doctor`.
+- **derived** rows (bots, channels, subscriptions) come from facts alone, through `callboard.projections`, and
+  can be rebuilt from the log at any time. Nobody else writes them.
+
+Where a change speaks of a fact of its own turn, which has no position before the commit, it holds a `Ref`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from callboard.ids import BotName, ChannelName, Position, StreamId, TimerId, Version, WaitId
+
+
+class Ref(msgspec.Struct, frozen=True, gc=False):
+    """A fact of the same turn, by its index; the commit puts the position in its place."""
+
+    index: int
+
+
+Place = Position | Ref
+"""A position, known or about to be given."""
+
+
+# ── state ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class MoveCursor(msgspec.Struct, frozen=True):
+    """The bot's inbox is settled up to here. A cursor never goes back."""
+
+    bot: BotName
+    position: Place
+    subscription: Position | None = None
+    """The subscription whose catch-up this cursor belongs to; none for the bot's own stream."""
+
+
+class RecordDelivery(msgspec.Struct, frozen=True):
+    """What became of one message at one bot; said again, it replaces what was said before."""
+
+    bot: BotName
+    message: Place
+    outcome: str
+    """`handled`, `retrying`, `dead` or `refused`."""
+    attempts: int = 1
+    next_try_at: datetime | None = None
+    error: str | None = None
+
+
+class SaveSnapshot(msgspec.Struct, frozen=True):
+    """The fold of a stream up to a version, so that rebuilding needs only the tail."""
+
+    stream: StreamId
+    version: Version
+    revision: int
+    """Of the fold that made it: another one ignores it."""
+    data: str
+    taken_at: datetime
+
+
+class OpenWait(msgspec.Struct, frozen=True):
+    """Something sleeps until an answer comes, or until a time."""
+
+    wait: WaitId
+    owner: StreamId
+    kind: str
+    key: str
+    since: Place | None = None
+    """From where in the log an answer counts."""
+    due_at: datetime | None = None
+    data: str = "null"
+
+
+class AnswerWait(msgspec.Struct, frozen=True):
+    """The answer is there; the owner consumes it in its own turn. The first answer wins."""
+
+    wait: WaitId
+    answer: Place
+
+
+class CloseWait(msgspec.Struct, frozen=True):
+    """The owner has used the answer, or no longer waits."""
+
+    wait: WaitId
+
+
+class SetTimer(msgspec.Struct, frozen=True):
+    """At a time, tell the target; the row stays until the target's own turn drops it."""
+
+    timer: TimerId
+    due_at: datetime
+    target: StreamId
+    kind: str
+    data: str = "null"
+
+
+class DropTimer(msgspec.Struct, frozen=True):
+    """The timer has done its work, or is not wanted any more."""
+
+    timer: TimerId
+
+
+# ── derived ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class PutBot(msgspec.Struct, frozen=True):
+    """The bot is on the board as described."""
+
+    bot: BotName
+    kind: str
+    description: str
+    declared: Position
+
+
+class RemoveBot(msgspec.Struct, frozen=True):
+    """The bot is off the board from a position on."""
+
+    bot: BotName
+    removed: Position
+
+
+class PutChannel(msgspec.Struct, frozen=True):
+    """The channel exists."""
+
+    channel: ChannelName
+    created: Position
+
+
+class RemoveChannel(msgspec.Struct, frozen=True):
+    """The channel is gone."""
+
+    channel: ChannelName
+
+
+class BeginSubscription(msgspec.Struct, frozen=True):
+    """An interval of listening begins; without effect while one of the same pattern is open."""
+
+    bot: BotName
+    pattern: str
+    since: Position
+    opened: Position
+
+
+class EndSubscription(msgspec.Struct, frozen=True):
+    """The open interval of this pattern ends."""
+
+    bot: BotName
+    pattern: str
+    until: Position
+
+
+Change = (
+    MoveCursor
+    | RecordDelivery
+    | SaveSnapshot
+    | OpenWait
+    | AnswerWait
+    | CloseWait
+    | SetTimer
+    | DropTimer
+    | PutBot
+    | RemoveBot
+    | PutChannel
+    | RemoveChannel
+    | BeginSubscription
+    | EndSubscription
+)

@@ -1,0 +1,66 @@
+"""The command line: `callboard WORD …`.
+
+`words.py` has the words, `place.py` finds the project and who answers for it, `terminal.py` prints. This file
+is the way in and the way out: whatever happened becomes one sentence and an exit code that scripts can use.
+
+    0   done, and all is well
+    1   it failed, or a check found something wrong
+    2   the command, a setting or the input is wrong: the same again cannot succeed
+    3   the server cannot be reached, or cannot do it now: later it may
+    130 interrupted from the keyboard
+
+It starts in a fraction of the time that a person notices, so anything heavy is imported by the word that
+needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+DONE, FAILED, WRONG, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    from callboard.cli import terminal  # noqa: PLC0415
+    from callboard.errors import CallboardError  # noqa: PLC0415
+
+    as_json = "--json" in words
+    try:
+        return _run(words)
+    except CallboardError as error:
+        terminal.complain(error, as_json=as_json)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left (`callboard log | head`). Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code that says what kind of error this is."""
+    from callboard import errors  # noqa: PLC0415
+
+    if isinstance(error, errors.BadInput | errors.NotFound):
+        return WRONG
+    if isinstance(error, errors.Unavailable | errors.ActorError):
+        return UNAVAILABLE
+    return FAILED
+
+
+def _run(words: list[str]) -> int:
+    from cyclopts import CycloptsError  # noqa: PLC0415
+
+    from callboard.cli.words import app  # noqa: PLC0415
+    from callboard.errors import BadInput  # noqa: PLC0415
+
+    try:
+        result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as fault:
+        raise BadInput(" ".join(str(fault).split())) from None
+    return result if isinstance(result, int) else DONE

@@ -1,0 +1,83 @@
+"""What commands print: tables and colour for people, tabs for pipes, JSON for programs.
+
+Results go to standard output, everything else to standard error. Text that came from outside is printed with
+its control characters spelled out, since a terminal would obey them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callboard.errors import CallboardError
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: object) -> str:
+    """Return text as it may be shown on a terminal: on one line, and without orders to it."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
+def document(value: object) -> None:
+    """Print a value as one JSON document, indented when a person looks at it."""
+    import msgspec  # noqa: PLC0415
+
+    text = msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        text = msgspec.json.format(text, indent=2)
+    sys.stdout.write(text.decode() + "\n")
+    sys.stdout.flush()
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()) -> None:
+    """Print rows: as a table on a terminal, as lines with tabs elsewhere."""
+    cells = [[harmless(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(row) + "\n" for row in cells)
+        sys.stdout.flush()
+        return
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head, style in zip(heads, styles or [""] * len(heads), strict=True):
+        drawn.add_column(head, style=style, overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
+    Console().print(drawn)
+
+
+_COLOURS = {"ok": "green", "wrong": "bold red"}
+
+
+def say(*lines: str) -> None:
+    """Print lines for people on standard output, the first in bold on a terminal."""
+    for number, line in enumerate(lines):
+        bold = number == 0 and sys.stdout.isatty()
+        sys.stdout.write(f"\x1b[1m{harmless(line)}\x1b[0m\n" if bold else f"{harmless(line)}\n")
+    sys.stdout.flush()
+
+
+def complain(error: CallboardError, *, as_json: bool) -> None:
+    """Print an error on standard error: its sentence, or the whole of it as JSON."""
+    if as_json:
+        import msgspec  # noqa: PLC0415
+
+        said = {
+            "code": error.details.get("code", error.code),
+            "detail": error.message,
+            "retryable": error.retryable,
+            "details": error.details,
+        }
+        sys.stderr.write(msgspec.json.encode(said, enc_hook=str).decode() + "\n")
+        return
+    text = "\n".join(harmless(line) for line in error.message.splitlines())
+    name = "\x1b[1;31mcallboard:\x1b[0m" if sys.stderr.isatty() else "callboard:"
+    trace = error.details.get("correlation_id") if error.code == "INTERNAL" else None
+    sys.stderr.write(f"{name} {text}" + (f" (correlation id {harmless(trace)})" if trace else "") + "\n")

@@ -1,0 +1,344 @@
+"""Every error that Callboard raises, drawn as one tree.
+
+CallboardError                      INTERNAL
+├── BadInput                        BAD_INPUT               the caller must send something else
+│   ├── ConfigInvalid               CONFIG_INVALID
+│   ├── RequestInvalid              REQUEST_INVALID
+│   │   └── BodyTooLarge            BODY_TOO_LARGE
+│   ├── Unencodable                 UNENCODABLE
+│   ├── TurnTooLarge                TURN_TOO_LARGE
+│   ├── PositionUnknown             POSITION_UNKNOWN
+│   └── BackupInvalid               BACKUP_INVALID
+├── Denied                          DENIED                  who asks may not
+│   └── Unauthenticated             UNAUTHENTICATED
+├── NotFound                        NOT_FOUND
+│   ├── StreamNotFound              STREAM_NOT_FOUND
+│   └── VerbNotAllowed              VERB_NOT_ALLOWED
+├── Conflict                        CONFLICT                the state is not what the caller thought
+│   ├── ConcurrencyConflict         CONCURRENCY_CONFLICT
+│   ├── ConstraintViolated          CONSTRAINT_VIOLATED
+│   └── AlreadyExists               ALREADY_EXISTS
+├── Unavailable                     UNAVAILABLE             not now; nothing was done
+│   ├── StoreUnavailable            STORE_UNAVAILABLE
+│   │   ├── DiskFull                DISK_FULL
+│   │   ├── StoreReadOnly           STORE_READ_ONLY
+│   │   ├── StoreLocked             STORE_LOCKED
+│   │   └── StoreCorrupt            STORE_CORRUPT
+│   ├── ShuttingDown                SHUTTING_DOWN
+│   ├── Overloaded                  OVERLOADED
+│   └── ServerUnreachable           SERVER_UNREACHABLE
+├── OutcomeUnknown                  OUTCOME_UNKNOWN         it may have happened; look before you repeat it
+├── FactUnreadable                  FACT_UNREADABLE         the log holds what this version cannot read
+├── ActorError                      ACTOR_ERROR             one actor did not answer
+│   ├── ActorStopped                ACTOR_STOPPED
+│   ├── MailboxFull                 MAILBOX_FULL
+│   └── AskTimeout                  ASK_TIMEOUT
+└── StartRefused                    START_REFUSED           the server does not start like this
+    ├── DataFolderLocked            DATA_FOLDER_LOCKED
+    ├── SchemaTooNew                SCHEMA_TOO_NEW
+    └── AddressInUse                ADDRESS_IN_USE
+
+A code is stable: scripts and other languages compare it. The message is one sentence that says what happened
+and what to do. `retryable` says whether the same call may succeed later unchanged; `status` is what HTTP
+answers. What is not in this tree reaches users as INTERNAL with a correlation id; its trace goes to the log.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class CallboardError(Exception):
+    """The root: a fault with a stable code and a sentence that a person can act on."""
+
+    code: ClassVar[str] = "INTERNAL"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the details, which `Exception` alone would drop."""
+        return _rebuild, (type(self), self.message, self.details)
+
+
+def _rebuild(kind: type[CallboardError], message: str, details: dict[str, Any]) -> CallboardError:
+    error = kind.__new__(kind)
+    CallboardError.__init__(error, message, **details)
+    return error
+
+
+# ── the caller must send something else ──────────────────────────────────────────────────────────────────
+
+
+class BadInput(CallboardError):
+    """What was sent cannot be accepted; sending it again will not help."""
+
+    code = "BAD_INPUT"
+    status = 400
+
+
+class ConfigInvalid(BadInput):
+    """The configuration names something unknown or holds a value that cannot be."""
+
+    code = "CONFIG_INVALID"
+
+
+class RequestInvalid(BadInput):
+    """A request's path, query or body is not of the shape that the route declares."""
+
+    code = "REQUEST_INVALID"
+
+
+class BodyTooLarge(RequestInvalid):
+    """A request's body holds more bytes than the door takes."""
+
+    code = "BODY_TOO_LARGE"
+    status = 413
+
+
+class Unencodable(BadInput):
+    """A value that JSON cannot hold faithfully was handed in to be stored."""
+
+    code = "UNENCODABLE"
+
+
+class TurnTooLarge(BadInput):
+    """One turn holds more facts or bytes than a turn may."""
+
+    code = "TURN_TOO_LARGE"
+    status = 413
+
+
+class PositionUnknown(BadInput):
+    """A cursor of another log, or one past the head: answering "nothing new" would be a lie."""
+
+    code = "POSITION_UNKNOWN"
+
+
+class BackupInvalid(BadInput):
+    """A file that was to be restored, or was just backed up, did not pass its check."""
+
+    code = "BACKUP_INVALID"
+
+
+# ── who asks may not ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Denied(CallboardError):
+    """The principal is known and may not do this."""
+
+    code = "DENIED"
+    status = 403
+
+
+class Unauthenticated(Denied):
+    """No key, or not the right one."""
+
+    code = "UNAUTHENTICATED"
+    status = 401
+
+
+# ── it is not there ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class NotFound(CallboardError):
+    """Nothing has this name or id, here and for this tenant."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
+class StreamNotFound(NotFound):
+    """No event was ever appended to this stream."""
+
+    code = "STREAM_NOT_FOUND"
+
+
+class VerbNotAllowed(NotFound):
+    """The path is there, but not for this HTTP verb."""
+
+    code = "VERB_NOT_ALLOWED"
+    status = 405
+
+
+# ── the state is not what the caller thought ─────────────────────────────────────────────────────────────
+
+
+class Conflict(CallboardError):
+    """The request was sound, but the state has moved on."""
+
+    code = "CONFLICT"
+    status = 409
+
+
+class ConcurrencyConflict(Conflict):
+    """A stream is not at the version that the writer expected: somebody else appended first."""
+
+    code = "CONCURRENCY_CONFLICT"
+    retryable = True
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        super().__init__(
+            f"Stream {stream} is at version {actual}, not {expected}: read it again and decide anew.",
+            stream=stream,
+            expected=expected,
+            actual=actual,
+        )
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.stream, self.expected, self.actual)
+
+
+class ConstraintViolated(Conflict):
+    """The store refused a row: something it refers to is missing, or it is there already."""
+
+    code = "CONSTRAINT_VIOLATED"
+
+
+class AlreadyExists(Conflict):
+    """What was to be made is there already, and will not be overwritten."""
+
+    code = "ALREADY_EXISTS"
+
+
+# ── not now; nothing was done ────────────────────────────────────────────────────────────────────────────
+
+
+class Unavailable(CallboardError):
+    """Something that is needed is out of reach for now; the same call may succeed later."""
+
+    code = "UNAVAILABLE"
+    status = 503
+    retryable = True
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot write or read now; readiness is false until it can."""
+
+    code = "STORE_UNAVAILABLE"
+
+
+class DiskFull(StoreUnavailable):
+    """No room on the disk; work goes on when there is."""
+
+    code = "DISK_FULL"
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The database file or its folder cannot be written to."""
+
+    code = "STORE_READ_ONLY"
+
+
+class StoreLocked(StoreUnavailable):
+    """Another process holds the database's write lock."""
+
+    code = "STORE_LOCKED"
+
+
+class StoreCorrupt(StoreUnavailable):
+    """The database file is damaged; no retry will mend it, a restored backup will."""
+
+    code = "STORE_CORRUPT"
+    retryable = False
+
+
+class ShuttingDown(Unavailable):
+    """The server is closing and takes no new work."""
+
+    code = "SHUTTING_DOWN"
+
+
+class Overloaded(Unavailable):
+    """A bounded queue stayed full for as long as the caller could wait."""
+
+    code = "OVERLOADED"
+
+
+class ServerUnreachable(Unavailable):
+    """No Callboard answers where it should be running."""
+
+    code = "SERVER_UNREACHABLE"
+
+
+# ── neither yes nor no ───────────────────────────────────────────────────────────────────────────────────
+
+
+class OutcomeUnknown(CallboardError):
+    """A commit failed in a way that leaves open whether it took place, and the server ended before it knew.
+
+    Not retryable: the same turn handed in again could happen twice. The next start settles what is true.
+    """
+
+    code = "OUTCOME_UNKNOWN"
+    status = 503
+
+
+class FactUnreadable(CallboardError):
+    """A stored fact is of a type or revision that this version of Callboard does not know."""
+
+    code = "FACT_UNREADABLE"
+
+
+# ── one actor did not answer ─────────────────────────────────────────────────────────────────────────────
+
+
+class ActorError(CallboardError):
+    """One actor did not do what it was asked; the others go on."""
+
+    code = "ACTOR_ERROR"
+    status = 503
+    retryable = True
+
+
+class ActorStopped(ActorError):
+    """The actor ended before it handled the message."""
+
+    code = "ACTOR_STOPPED"
+
+
+class MailboxFull(ActorError):
+    """The actor's inbox holds as many messages as it may."""
+
+    code = "MAILBOX_FULL"
+
+
+class AskTimeout(ActorError):
+    """No answer came within the asker's time-out; the message may still be handled."""
+
+    code = "ASK_TIMEOUT"
+    status = 504
+
+
+# ── the server does not start like this ──────────────────────────────────────────────────────────────────
+
+
+class StartRefused(CallboardError):
+    """Starting would be wrong or impossible; nothing was changed."""
+
+    code = "START_REFUSED"
+
+
+class DataFolderLocked(StartRefused):
+    """Another server owns the data folder."""
+
+    code = "DATA_FOLDER_LOCKED"
+
+
+class SchemaTooNew(StartRefused):
+    """The database was written by a newer Callboard; it was left untouched."""
+
+    code = "SCHEMA_TOO_NEW"
+
+
+class AddressInUse(StartRefused):
+    """Another program listens on the door's address."""
+
+    code = "ADDRESS_IN_USE"

@@ -1,0 +1,1 @@
+"""Adapters of the store's port, one folder for each database."""

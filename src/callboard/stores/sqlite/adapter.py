@@ -1,0 +1,253 @@
+"""The SQLite adapter of the store: one connection that writes, a few that only read.
+
+Exactly one connection writes and checkpoints. SQLite versions up to 3.51.2 are reported to damage the
+write-ahead log when two do so at once; all others are opened read-only, and see a snapshot of their own that no
+write holds up. In memory there is but one connection, and everything takes turns on it.
+
+Each call of the port is one piece of work on one connection (`connection.py` says why), and no read outlives its
+call: a reader that stayed would keep the write-ahead log from ever being cut.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from callboard.clock import Clock, SystemClock
+from callboard.errors import StoreUnavailable, StreamNotFound
+from callboard.ids import (
+    DEFAULT_TENANT,
+    BotName,
+    LogId,
+    MessageId,
+    Position,
+    StreamId,
+    Tenant,
+    TimerId,
+    Version,
+)
+from callboard.store import (
+    Copy,
+    Delivery,
+    Event,
+    Finding,
+    Head,
+    LogEntry,
+    Message,
+    Outcome,
+    Pruned,
+    Retention,
+    Snapshot,
+    Stream,
+    Timer,
+    Wait,
+)
+from callboard.stores.sqlite import backup, checking, opening, rebuilding, retention, rows, writing
+from callboard.stores.sqlite.connection import Connection, Connector, on_thread
+from callboard.stores.sqlite.faults import fault
+from callboard.stores.sqlite.queries import QUERIES
+from callboard.turn import Turn
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+MEMORY = ":memory:"
+READERS = 2
+
+
+class SqliteStore:
+    """The log in one SQLite file, or in memory."""
+
+    def __init__(
+        self,
+        database: str | Path = MEMORY,
+        *,
+        connect: Connector = on_thread,
+        clock: Clock | None = None,
+        new_log_id: Callable[[], LogId] = opening.new_log_id,
+    ) -> None:
+        self._database = str(database)
+        self._in_memory = self._database == MEMORY
+        self._connect = connect
+        self._clock = clock or SystemClock()
+        self._new_log_id = new_log_id
+        self._writer: Connection | None = None
+        self._readers: list[Connection] = []
+        self._next_reader = 0
+
+    # ── opening and closing ──────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        try:
+            self._writer = await self._connect(self._database, read_only=False)
+            await self._writer.run(
+                opening.open_writer, self._clock.now(), self._new_log_id(), in_memory=self._in_memory
+            )
+            for _ in range(0 if self._in_memory else READERS):
+                reader = await self._connect(self._database, read_only=True)
+                self._readers.append(reader)
+                await reader.run(opening.open_reader)
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, sqlite3.Error):
+                raise fault(error) from error
+            raise
+
+    async def close(self) -> None:
+        readers, self._readers = self._readers, []
+        writer, self._writer = self._writer, None
+        for reader in readers:
+            await reader.close()
+        # Last, so that it is the one that folds the write-ahead log into the file.
+        if writer is not None:
+            await writer.close()
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def commit(self, turns: Sequence[Turn]) -> list[Outcome]:
+        return await self._write(writing.commit, turns)
+
+    async def settle(self, mark: int | None) -> bool:
+        there, number = await self._write(writing.settle, mark)
+        # Read back through another connection: what the writer itself believes proves nothing.
+        _, _, seen = await self._read(_one, QUERIES.read_head)
+        if seen != number:
+            msg = f"A commit returned, but reading it back shows number {seen} instead of {number}."
+            raise StoreUnavailable(msg)
+        return there
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def head(self) -> Head:
+        log_id, next_position, _ = await self._read(_one, QUERIES.read_head)
+        return Head(log_id, Position(next_position - 1))
+
+    async def log(self, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT) -> list[LogEntry]:
+        found = await self._read(_all, QUERIES.log_page, (after, tenant, limit))
+        return [rows.log_entry(row) for row in found]
+
+    async def stream(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> Stream:
+        row = await self._read(_maybe, QUERIES.read_stream, (tenant, stream))
+        if row is None:
+            msg = f"There is no stream {stream}."
+            raise StreamNotFound(msg)
+        return Stream(stream, row[0], row[1], None if row[2] is None else rows.instant(row[2]))
+
+    async def events(
+        self, stream: StreamId, after: Version, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[Event]:
+        found = await self._read(_all, QUERIES.read_events, (tenant, stream, after, limit))
+        return [rows.event(row) for row in found]
+
+    async def snapshot(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> Snapshot | None:
+        row = await self._read(_maybe, QUERIES.read_snapshot, (tenant, stream))
+        return None if row is None else Snapshot(*row)
+
+    async def message(self, message: MessageId, *, tenant: Tenant = DEFAULT_TENANT) -> Message | None:
+        row = await self._read(_maybe, QUERIES.read_message, (str(message), tenant))
+        return None if row is None else rows.message(row)
+
+    async def cursor(
+        self, bot: BotName, subscription: Position | None = None, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> Position | None:
+        row = await self._read(_maybe, QUERIES.read_cursor, (tenant, bot, subscription or 0))
+        return None if row is None else Position(row[0])
+
+    async def deliveries(self, message: Position, *, tenant: Tenant = DEFAULT_TENANT) -> list[Delivery]:
+        found = await self._read(_all, QUERIES.read_deliveries, (message, tenant))
+        return [rows.delivery(row) for row in found]
+
+    async def waits(self, owner: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> list[Wait]:
+        found = await self._read(_all, QUERIES.read_waits, (tenant, owner))
+        return [rows.wait(row) for row in found]
+
+    async def timers(self, after: TimerId | None, limit: int) -> list[Timer]:
+        found = await self._read(_all, QUERIES.read_timers, (str(after or ""), limit))
+        return [rows.timer(row) for row in found]
+
+    # ── housekeeping ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def check(self, *, full: bool) -> list[Finding]:
+        durable = await self._write(checking.check_writer, in_memory=self._in_memory)
+        return [durable, *await self._read(checking.check_file, full=full)]
+
+    async def rebuild(self) -> list[str]:
+        return await self._write(rebuilding.rebuild)
+
+    async def prune(self, wanted: Retention, *, dry_run: bool = False) -> Pruned:
+        before = await self._write(retention.size)
+        messages = streams = events = 0
+        for take in (retention.take_messages, retention.take_streams):
+            more, after = True, 0
+            while more:
+                taken = await self._write(take, wanted, after, dry_run=dry_run)
+                messages, streams, events = (
+                    messages + taken.messages,
+                    streams + taken.streams,
+                    events + taken.events,
+                )
+                more, after = taken.more, taken.after
+        if not dry_run:
+            while await self._write(retention.give_back):
+                pass
+            await self._write(retention.fold_log)
+        return Pruned(messages, streams, events, before, await self._write(retention.size))
+
+    async def backup(self, target: str) -> Copy:
+        if self._in_memory:
+            return await self._write(backup.copy, Path(target))
+        # A connection of its own: a copy of a large file must not keep a reader from everybody else.
+        reader = await self._connect(self._database, read_only=True)
+        try:
+            return await self._guarded(reader, backup.copy, Path(target))
+        finally:
+            await reader.close()
+
+    # ── the two ways in ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        if self._writer is None:
+            msg = "The store is closed."
+            raise StoreUnavailable(msg)
+        return await self._guarded(self._writer, work, *args, **kwargs)
+
+    async def _read(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        if not self._readers:
+            return await self._write(work, *args, **kwargs)
+        self._next_reader = (self._next_reader + 1) % len(self._readers)
+        return await self._guarded(self._readers[self._next_reader], work, *args, **kwargs)
+
+    async def _guarded(
+        self,
+        connection: Connection,
+        work: Callable[Concatenate[sqlite3.Connection, P], Result],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Result:
+        try:
+            return await connection.run(work, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise fault(error) from error
+
+
+def _all(db: sqlite3.Connection, statement: str, parameters: rows.Row = ()) -> list[rows.Row]:
+    return db.execute(statement, parameters).fetchall()
+
+
+def _maybe(db: sqlite3.Connection, statement: str, parameters: rows.Row = ()) -> rows.Row | None:
+    found: rows.Row | None = db.execute(statement, parameters).fetchone()
+    return found
+
+
+def _one(db: sqlite3.Connection, statement: str, parameters: rows.Row = ()) -> rows.Row:
+    found = _maybe(db, statement, parameters)
+    if found is None:
+        msg = "The database has no head row: it is not whole."
+        raise StoreUnavailable(msg)
+    return found

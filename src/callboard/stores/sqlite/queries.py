@@ -1,0 +1,41 @@
+"""The named statements of `queries.sql`, read once.
+
+A statement is `QUERIES.insert_event`: a name that is not in the file is an error at import of whoever says it
+first, not at the moment a row is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+
+
+class Queries:
+    """Statements as attributes."""
+
+    def __init__(self, text: str) -> None:
+        parts = _NAME.split(text)
+        self._statements: dict[str, str] = {}
+        for name, body in zip(parts[1::2], parts[2::2], strict=True):
+            if name in self._statements:
+                msg = f"Two statements of queries.sql are named {name}."
+                raise ValueError(msg)
+            statement = _COMMENT.sub("", body).strip().removesuffix(";")
+            self._statements[name] = statement
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._statements[name]
+        except KeyError:
+            msg = f"queries.sql has no statement named {name}"
+            raise AttributeError(msg) from None
+
+    def names(self) -> list[str]:
+        """Return every name, for the test that each is used."""
+        return list(self._statements)
+
+
+QUERIES = Queries((files(__package__) / "queries.sql").read_text(encoding="utf-8"))

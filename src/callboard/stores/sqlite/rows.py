@@ -1,0 +1,174 @@
+"""Between the domain and rows: how each change, fact and time is laid out in SQLite.
+
+`STATEMENTS` is the whole knowledge of how a `Change` becomes true: its statement, and its parameters in order.
+A change that is not in this table cannot be committed, and a test holds the table complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from callboard import changes as c
+from callboard import facts
+from callboard.changes import Change, Place, Ref
+from callboard.store import Delivery, Event, LogEntry, Message, Timer, Wait
+from callboard.stores.sqlite.queries import QUERIES
+from callboard.turn import To
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+Row = tuple[Any, ...]
+
+
+def microseconds(at: datetime) -> int:
+    """Return an instant as it is stored."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def instant(stored: int) -> datetime:
+    """Return a stored instant."""
+    return EPOCH + timedelta(microseconds=stored)
+
+
+def _stored(at: datetime | None) -> int | None:
+    return None if at is None else microseconds(at)
+
+
+def _instant(stored: int | None) -> datetime | None:
+    return None if stored is None else instant(stored)
+
+
+class Within:
+    """What a change is laid out within: its turn's tenant and time, and where the turn's facts begin."""
+
+    __slots__ = ("at", "first", "tenant")
+
+    def __init__(self, tenant: str, at: int, first: int) -> None:
+        self.tenant = tenant
+        self.at = at
+        self.first = first
+
+    def position(self, place: Place | None) -> int | None:
+        """Return a position; that of a fact of this very turn is known only here."""
+        return self.first + place.index if isinstance(place, Ref) else place
+
+
+Layout = Callable[[Any, Within], Row]
+
+STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
+    c.MoveCursor: (
+        QUERIES.move_cursor,
+        lambda x, w: (w.tenant, x.bot, x.subscription or 0, w.position(x.position), w.at),
+    ),
+    c.RecordDelivery: (
+        QUERIES.record_delivery,
+        lambda x, w: (
+            *(w.tenant, w.position(x.message), x.bot, x.outcome, x.attempts, w.at),
+            *(_stored(x.next_try_at), x.error),
+        ),
+    ),
+    c.SaveSnapshot: (
+        QUERIES.save_snapshot,
+        lambda x, w: (w.tenant, x.stream, x.version, x.revision, x.data, microseconds(x.taken_at)),
+    ),
+    c.OpenWait: (
+        QUERIES.open_wait,
+        lambda x, w: (
+            *(str(x.wait), w.tenant, x.owner, x.kind, x.key),
+            *(w.position(x.since), _stored(x.due_at), x.data),
+        ),
+    ),
+    c.AnswerWait: (QUERIES.answer_wait, lambda x, w: (str(x.wait), w.tenant, w.position(x.answer))),
+    c.CloseWait: (QUERIES.close_wait, lambda x, w: (str(x.wait), w.tenant)),
+    c.SetTimer: (
+        QUERIES.set_timer,
+        lambda x, w: (str(x.timer), w.tenant, microseconds(x.due_at), x.target, x.kind, x.data),
+    ),
+    c.DropTimer: (QUERIES.drop_timer, lambda x, w: (str(x.timer), w.tenant)),
+    c.PutBot: (QUERIES.put_bot, lambda x, w: (w.tenant, x.bot, x.kind, x.description, x.declared)),
+    c.RemoveBot: (QUERIES.remove_bot, lambda x, w: (w.tenant, x.bot, x.removed)),
+    c.PutChannel: (QUERIES.put_channel, lambda x, w: (w.tenant, x.channel, x.created)),
+    c.RemoveChannel: (QUERIES.remove_channel, lambda x, w: (w.tenant, x.channel)),
+    c.BeginSubscription: (
+        QUERIES.begin_subscription,
+        lambda x, w: (x.opened, w.tenant, x.bot, x.pattern, x.since),
+    ),
+    c.EndSubscription: (QUERIES.end_subscription, lambda x, w: (w.tenant, x.bot, x.pattern, x.until)),
+}
+
+
+def event(row: Row) -> Event:
+    """Return an event, its fact in today's shape."""
+    position, cause, tenant, principal, stream, kind, version, id_, type_, revision, data, about, at = row
+    return Event(
+        position=position,
+        cause=cause,
+        tenant=tenant,
+        principal=principal,
+        stream=stream,
+        stream_type=kind,
+        version=version,
+        id=UUID(id_),  # type: ignore[arg-type]  # NewTypes of stored columns are given here, once
+        type=type_,
+        fact=facts.read(type_, revision, data),
+        metadata=msgspec.json.decode(about),
+        at=instant(at),
+    )
+
+
+def message(row: Row) -> Message:
+    """Return a message."""
+    return Message(
+        position=row[0],
+        cause=row[1],
+        tenant=row[2],
+        principal=row[3],
+        id=UUID(row[4]),  # type: ignore[arg-type]
+        sender=row[5],
+        to=To(row[6], row[7]),
+        type=row[8],
+        body=msgspec.json.decode(row[9]),
+        headers=msgspec.json.decode(row[10]),
+        reply_to=None if row[11] is None else UUID(row[11]),  # type: ignore[arg-type]
+        conversation=row[12],
+        hops=row[13],
+        at=instant(row[14]),
+    )
+
+
+def log_entry(row: Row) -> LogEntry:
+    """Return any fact in the log's own shape."""
+    position, cause, kind, tenant, principal, at, subject, type_, data = row
+    return LogEntry(
+        position, cause, kind, tenant, principal, instant(at), subject, type_, msgspec.Raw(data.encode())
+    )
+
+
+def delivery(row: Row) -> Delivery:
+    """Return what became of a message at a bot."""
+    bot, about, outcome, attempts, first_at, last_at, next_try_at, error = row
+    return Delivery(
+        *(bot, about, outcome, attempts),
+        *(instant(first_at), instant(last_at), _instant(next_try_at), error),
+    )
+
+
+def wait(row: Row) -> Wait:
+    """Return what somebody waits for."""
+    id_, tenant, owner, kind, key, since, due_at, answer, data = row
+    return Wait(
+        *(UUID(id_), tenant, owner, kind, key, since),  # type: ignore[arg-type]
+        *(_instant(due_at), answer, msgspec.Raw(data.encode())),
+    )
+
+
+def timer(row: Row) -> Timer:
+    """Return what is due at a time."""
+    id_, tenant, due_at, target, kind, data = row
+    return Timer(UUID(id_), tenant, instant(due_at), target, kind, msgspec.Raw(data.encode()))  # type: ignore[arg-type]

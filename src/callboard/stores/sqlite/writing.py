@@ -1,0 +1,222 @@
+"""Committing a batch of turns: what runs on the writer's connection, in one piece.
+
+    BEGIN IMMEDIATE → each turn's rows → the head moves → COMMIT
+
+Almost every batch is sound, so it is written without savepoints. If a turn breaks the transaction, all of it is
+rolled back and the batch is played again with a savepoint around each turn: the faulty one is then refused
+alone, and its neighbours commit. A conflict of versions that shows before the turn has written anything needs
+not even that.
+
+Positions and commits are numbered from the head row, which is read at the beginning and moved at the end of the
+same transaction. Nothing is remembered between batches, so no failure can leave a wrong number behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+
+from callboard.errors import CallboardError, ConcurrencyConflict, Unencodable
+from callboard.ids import Position
+from callboard.projections import project
+from callboard.store import CommitInDoubt, Outcome, Receipt
+from callboard.stores.sqlite.faults import fault, meaning
+from callboard.stores.sqlite.queries import QUERIES
+from callboard.stores.sqlite.rows import STATEMENTS, Within, microseconds
+from callboard.turn import NewAction, NewEvents, NewMessage, Turn
+
+
+class _Refused(Exception):  # noqa: N818 - caught in this file
+    """One turn cannot be; the batch goes on without it."""
+
+    def __init__(self, error: CallboardError, *, clean: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.clean = clean
+        """Nothing of the turn was written before it was refused."""
+
+
+def commit(db: sqlite3.Connection, turns: Sequence[Turn]) -> list[Outcome]:
+    """Commit all turns in one transaction; answer each for itself."""
+    try:
+        return _transaction(db, turns, savepoints=False)
+    except _Refused:
+        return _transaction(db, turns, savepoints=True)
+
+
+def _transaction(db: sqlite3.Connection, turns: Sequence[Turn], *, savepoints: bool) -> list[Outcome]:
+    write = _Transaction(db)
+    try:
+        write.begin()
+        outcomes = [write.turn_alone(turn) if savepoints else write.turn(turn) for turn in turns]
+        write.advance_head()
+    except sqlite3.Error as error:
+        roll_back(db)
+        raise fault(error) from error
+    except BaseException:
+        roll_back(db)
+        raise
+    try:
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        roll_back(db)
+        raise CommitInDoubt(fault(error), outcomes, write.commits) from error
+    return outcomes
+
+
+class _Transaction:
+    """The rows of one transaction, and the numbers that it gives out."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._execute = db.cursor().execute
+        self.next = 0
+        self.commits = 0
+
+    def begin(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+        _, self.next, commits = self._execute(QUERIES.read_head).fetchone()
+        self.commits = commits + 1
+
+    def advance_head(self) -> None:
+        self._execute(QUERIES.advance_head, (self.next, self.commits))
+
+    def turn_alone(self, turn: Turn) -> Outcome:
+        """Write a turn inside a savepoint, so that a faulty one takes nothing with it."""
+        first = self.next
+        self._execute("SAVEPOINT turn")
+        try:
+            outcome = self.turn(turn)
+        except _Refused as refused:
+            self._execute("ROLLBACK TO turn")
+            self.next = first
+            outcome = refused.error
+        self._execute("RELEASE turn")
+        return outcome
+
+    def turn(self, turn: Turn) -> Outcome:
+        """Write a turn's rows in the order in which they were put in."""
+        first = self.next
+        at = microseconds(turn.at)
+        within = Within(turn.tenant, at, first)
+        wrote = False
+        try:
+            for entry in turn.entries:
+                kind = type(entry)
+                if kind is NewEvents:
+                    self._events(turn, entry, within, clean=not wrote)  # type: ignore[arg-type]
+                elif kind is NewMessage:
+                    self._message(turn, entry, within)  # type: ignore[arg-type]
+                elif kind is NewAction:
+                    self._action(turn, entry, within)  # type: ignore[arg-type]
+                else:
+                    statement, layout = STATEMENTS[kind]  # type: ignore[index]
+                    self._execute(statement, layout(entry, within))
+                wrote = True
+        except _Refused as refused:
+            if refused.clean:
+                return refused.error
+            raise
+        except Exception as error:
+            if _concerns_everyone(error):
+                raise
+            raise _Refused(_refusal(error), clean=False) from error
+        return Receipt(Position(first), self.next - first)
+
+    def _events(self, turn: Turn, entry: NewEvents, within: Within, *, clean: bool) -> None:
+        tenant, stream, version = turn.tenant, entry.stream, int(entry.expected)
+        reached = version + len(entry.events)
+        if version == 0:
+            moved = self._execute(QUERIES.open_stream, (tenant, stream, entry.kind, reached, None))
+        else:
+            moved = self._execute(QUERIES.advance_stream, (tenant, stream, reached, version))
+        if moved.rowcount != 1:
+            row = self._execute(QUERIES.stream_version, (tenant, stream)).fetchone()
+            conflict = ConcurrencyConflict(stream, version, row[0] if row else 0)
+            raise _Refused(conflict, clean=clean)
+        for event in entry.events:
+            version += 1
+            position = self.next
+            self.next += 1
+            self._execute(
+                QUERIES.insert_event,
+                (
+                    *(position, within.position(event.cause), tenant, turn.principal, stream, entry.kind),
+                    *(version, str(event.id), event.type.name, event.type.revision, event.data),
+                    *(event.metadata, within.at),
+                ),
+            )
+            if event.type.ends or event.type.reopens:
+                self._execute(QUERIES.end_stream, (tenant, stream, within.at if event.type.ends else None))
+            derived = project(event.fact, Position(position))
+            if derived is not None:
+                statement, layout = STATEMENTS[type(derived)]
+                self._execute(statement, layout(derived, within))
+
+    def _message(self, turn: Turn, entry: NewMessage, within: Within) -> None:
+        position = self.next
+        self.next += 1
+        self._execute(
+            QUERIES.insert_message,
+            (
+                *(position, within.position(entry.cause), turn.tenant, turn.principal, str(entry.id)),
+                *(entry.sender, entry.to.kind, entry.to.name, entry.type, entry.body, entry.headers),
+                *(None if entry.reply_to is None else str(entry.reply_to), entry.conversation),
+                *(entry.hops, within.at),
+            ),
+        )
+
+    def _action(self, turn: Turn, entry: NewAction, within: Within) -> None:
+        position = self.next
+        self.next += 1
+        self._execute(
+            QUERIES.insert_action,
+            (
+                *(position, within.position(entry.cause), turn.tenant, turn.principal),
+                *(entry.action, entry.target, entry.data, within.at),
+            ),
+        )
+
+
+def settle(db: sqlite3.Connection, mark: int | None) -> tuple[bool, int]:
+    """Reach the disk with a commit of its own; return whether the one in doubt is there, and the new number.
+
+    Without a mark nothing is in doubt, and this only tries whether writing works.
+
+    Such a commit changes nothing but the head's number, and is written over whatever the failed one left at the
+    end of the write-ahead log: frames behind it no longer carry a valid chain of checksums and cannot reappear.
+    It may fail as well. So the number that it writes says what it found, and the next try reads it from that:
+    `mark + 1` stands for "it is there", `mark + 2` for "it is not".
+    """
+    try:
+        roll_back(db)
+        db.execute("BEGIN IMMEDIATE")
+        _, next_position, commits = db.execute(QUERIES.read_head).fetchone()
+        there = mark is not None and commits in {mark, mark + 1}
+        number = commits + 1 if mark is None else mark + (1 if there else 2)
+        db.execute(QUERIES.advance_head, (next_position, number))
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        roll_back(db)
+        raise fault(error) from error
+    return there, number
+
+
+def roll_back(db: sqlite3.Connection) -> None:
+    """End a transaction that is still open; SQLite itself may have ended it."""
+    with contextlib.suppress(sqlite3.Error):
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _concerns_everyone(error: Exception) -> bool:
+    """Tell a fault of the disk or the file from a row that cannot be."""
+    if isinstance(error, sqlite3.OperationalError | sqlite3.InternalError):
+        return True
+    return type(error) is sqlite3.DatabaseError  # a damaged file; its subclasses are about single rows
+
+
+def _refusal(error: Exception) -> CallboardError:
+    known = meaning(error) if isinstance(error, sqlite3.Error) else None
+    return known or Unencodable(f"The store cannot hold a value of this turn: {error!r}.")

@@ -1,0 +1,205 @@
+"""A turn: all that one actor wants to be true at once, collected before it is committed whole.
+
+    turn = journal.turn(principal=LOCAL_USER)
+    opened = turn.append(stream, "ticket", [TicketOpened("lamp broken")], expected=Version(0))
+    turn.send(sender="desk", to=bot("clerk"), type="ticket", body={"text": "lamp broken"}, cause=opened[0])
+    turn.change(MoveCursor(BotName("desk"), position))
+    receipt = await journal.commit(turn)
+    receipt.position(opened[0])
+
+Values are encoded as they are put in, so a value that cannot be stored raises at the line that names it and
+never reaches the journal, where it could trouble a neighbour. What is asked for (here) and what was written
+(`callboard.store`) are different types: only the commit knows positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from callboard import facts
+from callboard.changes import Change, OpenWait, Place, Ref, SaveSnapshot, SetTimer
+from callboard.errors import BadInput, TurnTooLarge
+from callboard.ids import (
+    DEFAULT_TENANT,
+    SYSTEM,
+    EventId,
+    Ids,
+    MessageId,
+    Position,
+    PrincipalId,
+    StreamId,
+    Tenant,
+    Version,
+)
+
+NO_METADATA = "{}"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much one turn may hold: a turn is written in one piece, and others wait for it."""
+
+    facts: int = 1_000
+    bytes: int = 8 * 1024 * 1024
+
+
+class To(msgspec.Struct, frozen=True):
+    """Where a message goes: to one bot, or to whoever subscribes to a channel."""
+
+    kind: Literal["bot", "channel"]
+    name: str
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """One event to append, already encoded."""
+
+    id: EventId
+    type: facts.FactType
+    fact: msgspec.Struct
+    data: str
+    metadata: str
+    cause: Place | None
+
+
+class NewEvents(msgspec.Struct, frozen=True):
+    """Events to append to one stream, which must be at the expected version."""
+
+    stream: StreamId
+    kind: str
+    expected: Version
+    events: tuple[NewEvent, ...]
+
+
+class NewMessage(msgspec.Struct, frozen=True):
+    """A message to put into the log, already encoded."""
+
+    id: MessageId
+    sender: str
+    to: To
+    type: str
+    body: str
+    headers: str
+    reply_to: MessageId | None
+    conversation: str | None
+    hops: int
+    cause: Place | None
+
+
+class NewAction(msgspec.Struct, frozen=True):
+    """Something an operator did, already encoded."""
+
+    action: str
+    target: str
+    data: str
+    cause: Place | None
+
+
+Entry = NewEvents | NewMessage | NewAction | Change
+
+
+class Turn:
+    """Facts and row changes, in the order in which they were put in."""
+
+    __slots__ = ("_ids", "_limits", "at", "bytes", "cause", "entries", "facts", "principal", "tenant")
+
+    def __init__(
+        self,
+        *,
+        at: datetime,
+        ids: Ids,
+        tenant: Tenant = DEFAULT_TENANT,
+        principal: PrincipalId = SYSTEM,
+        cause: Position | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.at = at
+        self.tenant = tenant
+        self.principal = principal
+        self.cause: Place | None = cause
+        """What led to this turn: the cause of each of its facts that names no other."""
+        self.entries: list[Entry] = []
+        self.facts = 0
+        self.bytes = 0
+        self._ids = ids
+        self._limits = limits or Limits()
+
+    def append(
+        self,
+        stream: StreamId,
+        kind: str,
+        new: Sequence[msgspec.Struct],
+        *,
+        expected: Version,
+        cause: Place | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> list[Ref]:
+        """Append facts to a stream that must be at the expected version (0: it must not exist yet)."""
+        if not new:
+            msg = f"Nothing was given to append to {stream}: an append holds at least one fact."
+            raise BadInput(msg)
+        about = facts.encode(metadata) if metadata else NO_METADATA
+        cause = self.cause if cause is None else cause
+        encoded = [(facts.registered(type(value)), value, facts.encode(value)) for value in new]
+        refs = self._count(len(encoded), _size(about) * len(encoded) + sum(_size(data) for _, _, data in encoded))
+        events = tuple(
+            NewEvent(EventId(self._ids.new()), type_, value, data, about, cause) for type_, value, data in encoded
+        )
+        self.entries.append(NewEvents(stream, kind, expected, events))
+        return refs
+
+    def send(
+        self,
+        *,
+        sender: str,
+        to: To,
+        type: str,  # noqa: A002 - the word of the domain, on the wire and in the log
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        reply_to: MessageId | None = None,
+        conversation: str | None = None,
+        hops: int = 0,
+        cause: Place | None = None,
+    ) -> tuple[Ref, MessageId]:
+        """Put a message into the log; who receives it is decided by cursors and subscriptions."""
+        data = facts.encode(body)
+        about = facts.encode(headers) if headers else NO_METADATA
+        message_id = MessageId(self._ids.new())
+        cause = self.cause if cause is None else cause
+        (ref,) = self._count(1, _size(data) + _size(about))
+        self.entries.append(
+            NewMessage(message_id, sender, to, type, data, about, reply_to, conversation, hops, cause)
+        )
+        return ref, message_id
+
+    def act(self, action: str, target: str, data: Any = None, *, cause: Place | None = None) -> Ref:
+        """Record what the turn's principal did to the house itself."""
+        encoded = facts.encode(data)
+        (ref,) = self._count(1, _size(encoded))
+        self.entries.append(NewAction(action, target, encoded, self.cause if cause is None else cause))
+        return ref
+
+    def change(self, change: Change) -> None:
+        """Alter a row in the same commit as the facts."""
+        if isinstance(change, SaveSnapshot | OpenWait | SetTimer):
+            self._count(0, _size(change.data))
+        self.entries.append(change)
+
+    def _count(self, more: int, size: int) -> list[Ref]:
+        """Give the next facts their indexes, unless that would be more than a turn may hold."""
+        if self.facts + more > self._limits.facts:
+            msg = f"A turn may hold {self._limits.facts:,} facts: split the work into several turns."
+            raise TurnTooLarge(msg, limit=self._limits.facts)
+        if self.bytes + size > self._limits.bytes:
+            msg = f"A turn may hold {self._limits.bytes:,} bytes: split the work, or store less."
+            raise TurnTooLarge(msg, limit=self._limits.bytes)
+        first = self.facts
+        self.facts += more
+        self.bytes += size
+        return [Ref(index) for index in range(first, self.facts)]
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

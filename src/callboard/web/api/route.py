@@ -1,0 +1,78 @@
+"""What a line of the table of routes says, and what a handler is given.
+
+The contract; the table itself, with its handlers, is `routes.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from callboard import errors
+from callboard.errors import CallboardError
+from callboard.ids import PrincipalId, Tenant
+from callboard.web import wire
+from callboard.web.api.desk import Desk
+
+Scope = Literal[
+    "admin",
+    "messages:read",
+    "messages:send",
+    "workflows:read",
+    "workflows:execute",
+    "workflows:manage",
+    "runs:control",
+    "approvals:decide",
+    "templates:read",
+    "templates:manage",
+]
+"""What a caller must be allowed. The one key of today has all; tokens with fewer come with identities."""
+
+Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Query = TypeVar("Query")
+Body = TypeVar("Body")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Query, Body]):
+    """One request, as a handler sees it: checked, typed, and with a name to it."""
+
+    desk: Desk
+    query: Query
+    body: Body
+    path: dict[str, str]
+    principal: PrincipalId
+    tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One line of the table."""
+
+    verb: Verb
+    path: str
+    name: str
+    """Unique; the OpenAPI operation id."""
+    summary: str
+    handler: Callable[[Call[Any, Any]], Awaitable[object]]
+    answer: type[Any]
+    scope: Scope | None
+    """`None` lets in callers without a key."""
+    query: type[wire.Request] | None = None
+    request: type[wire.Request] | None = None
+    status: int = 200
+    errors: tuple[type[CallboardError], ...] = ()
+    also: tuple[str, ...] = ()
+    """Other paths that lead here; probes expect theirs at the root."""
+
+    def all_errors(self) -> list[type[CallboardError]]:
+        """Return every error that this route can answer, those that all of its kind share included."""
+        found = [*self.errors, CallboardError, errors.Denied]
+        if self.scope is not None:
+            found.append(errors.Unauthenticated)
+        if self.query is not None or self.request is not None:
+            found.append(errors.RequestInvalid)
+        if self.request is not None:
+            found.append(errors.BodyTooLarge)
+        return sorted(set(found), key=lambda error: (error.status, error.code))

@@ -1,0 +1,213 @@
+"""How the command line, and any Python program, talks to a running Callboard.
+
+    with Client.find(DataFolder(Path("data"))) as client:
+        print(client.health().status)
+
+The server is found by its data folder: the lock says where it listens, the key file opens its door. What the
+server refuses comes back as the same error class that was raised there, so callers on both sides of the door
+handle one tree of errors. It stands on the standard library alone and keeps one connection alive: a command
+that asks one question should take no longer than the question.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from callboard.errors import CallboardError, ServerUnreachable
+from callboard.folder import DataFolder
+from callboard.web import wire
+
+T = TypeVar("T")
+
+SOON = 30.0
+"""Seconds to wait for an answer that should come at once."""
+
+LONG = 3600.0
+"""Seconds to wait for work that grows with the database: a backup, a full check, pruning."""
+
+_STALE = 3.0
+"""The server ends a connection that was idle for five seconds; one older than this is not trusted."""
+_LARGEST = 64 << 20
+
+
+class Client:
+    """One caller at one door. Not for use by several threads at once."""
+
+    def __init__(self, url: str, key: str | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or parts.hostname is None:
+            raise ServerUnreachable(
+                f"{url!r} is not the address of a Callboard, such as http://127.0.0.1:7331."
+            )
+        self.url = url
+        self._key = key
+        self._host = parts.hostname
+        self._port = parts.port or 80
+        self._connection: http.client.HTTPConnection | None = None
+        self._used = 0.0
+
+    @classmethod
+    def find(cls, folder: DataFolder) -> Self:
+        """Return a client of the server that owns a data folder, or raise `ServerUnreachable`."""
+        holder = folder.holder()
+        if holder is None:
+            raise ServerUnreachable(
+                f"No Callboard is running on {folder.path}: start one with `callboard up`.",
+                folder=str(folder.path),
+            )
+        if holder.url is None:
+            raise ServerUnreachable(
+                f"The data folder {folder.path} is in use by {holder}, which has not opened its door: "
+                f"it is starting, closing, or another command at work. Try again in a moment.",
+                folder=str(folder.path),
+            )
+        return cls(holder.url, folder.key())
+
+    # ── what can be asked ────────────────────────────────────────────────────────────────────────────────
+
+    def health(self) -> wire.Health:
+        """Say how the server is."""
+        return self._call("GET", "/health", wire.Health)
+
+    def doctor(self, *, full: bool = False) -> wire.DoctorReport:
+        """Have the server look whether everything is as it must be."""
+        return self._call(
+            "GET", "/doctor", wire.DoctorReport, query={"full": str(full).lower()}, timeout=LONG
+        )
+
+    def backup(self, path: str) -> wire.BackupMade:
+        """Have the server write a checked copy of its database to an absolute path."""
+        return self._call(
+            "POST", "/backups", wire.BackupMade, body=wire.BackupRequest(path=path), timeout=LONG
+        )
+
+    def prune(self, *, dry_run: bool = False) -> wire.Pruned:
+        """Have the server take away what retention no longer keeps."""
+        body = wire.PruneRequest(dry_run=dry_run)
+        return self._call("POST", "/retention/prune", wire.Pruned, body=body, timeout=LONG)
+
+    def log(self, after: str | None = None, limit: int = 100) -> wire.LogPage:
+        """Return a page of the log, from a cursor on."""
+        query = {"limit": str(limit)} if after is None else {"after": after, "limit": str(limit)}
+        return self._call("GET", "/log", wire.LogPage, query=query)
+
+    def close(self) -> None:
+        """End the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ── how ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _call(
+        self,
+        verb: str,
+        path: str,
+        kind: type[T],
+        *,
+        query: dict[str, str] | None = None,
+        body: msgspec.Struct | None = None,
+        timeout: float = SOON,
+    ) -> T:
+        target = wire.API + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": "application/json"}
+        if self._key is not None:
+            headers["Authorization"] = f"{wire.KEY_SCHEME} {self._key}"
+        sent = None
+        if body is not None:
+            sent = msgspec.json.encode(body)
+            headers["Content-Type"] = "application/json"
+        status, data = self._exchange(verb, target, sent, headers, timeout)
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise _error_of(data, status, self.url)
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError as fault:
+            raise ServerUnreachable(
+                f"What answers at {self.url} does not speak this version's language: {fault}."
+            ) from None
+
+    def _exchange(
+        self, verb: str, target: str, sent: bytes | None, headers: dict[str, str], timeout: float
+    ) -> tuple[int, bytes]:
+        """Send and receive; replace an old connection that broke, where asking twice does no harm."""
+        if time.monotonic() - self._used > _STALE:
+            self.close()
+        again = self._connection is not None and verb == "GET"
+        while True:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(self._host, self._port)
+            connection = self._connection
+            connection.timeout = timeout
+            if connection.sock is not None:
+                connection.sock.settimeout(timeout)
+            try:
+                connection.request(verb, target, sent, headers)
+                response = connection.getresponse()
+                data = response.read(_LARGEST + 1)
+            except (OSError, http.client.HTTPException) as fault:
+                self.close()
+                if again and not isinstance(fault, TimeoutError):
+                    again = False
+                    continue
+                raise self._unreachable(fault) from fault
+            self._used = time.monotonic()
+            if response.will_close or len(data) > _LARGEST:
+                self.close()
+            return response.status, data
+
+    def _unreachable(self, fault: Exception) -> ServerUnreachable:
+        if isinstance(fault, ConnectionRefusedError):
+            text = f"Nobody answers at {self.url}: start Callboard with `callboard up`."
+        elif isinstance(fault, TimeoutError):
+            text = f"The Callboard at {self.url} did not answer in time; its log says what it is busy with."
+        else:
+            text = f"The connection to {self.url} broke ({str(fault) or type(fault).__name__}); try again."
+        return ServerUnreachable(text, url=self.url)
+
+
+def _error_of(data: bytes, status: int, url: str) -> CallboardError:
+    """Return the error that the server raised, as the class it was there."""
+    try:
+        problem = msgspec.json.decode(data, type=wire.Problem)
+    except msgspec.DecodeError:
+        return ServerUnreachable(
+            f"What answers at {url} is not a Callboard (it said {status}); is the address right?"
+        )
+    return rebuild(problem)
+
+
+def rebuild(problem: wire.Problem) -> CallboardError:
+    """Return the error that a problem document stands for; for an unknown code, the root with it inside."""
+    kind = _by_code().get(problem.code, CallboardError)
+    details: dict[str, Any] = {**problem.details}
+    error = kind.__new__(kind)
+    CallboardError.__init__(error, problem.detail, **details)
+    vars(error).update(
+        {name: value for name, value in details.items() if name in kind.__init__.__annotations__}
+    )
+    error.details["correlation_id"] = problem.correlation_id
+    if kind is CallboardError and problem.code != kind.code:
+        error.details["code"] = problem.code
+    return error
+
+
+def _by_code() -> dict[str, type[CallboardError]]:
+    found: dict[str, type[CallboardError]] = {}
+    waiting = [CallboardError]
+    while waiting:
+        kind = waiting.pop()
+        found.setdefault(kind.code, kind)
+        waiting.extend(kind.__subclasses__())
+    return found
