@@ -91,8 +91,8 @@ class CloseWait(msgspec.Struct, frozen=True):
     wait: WaitId
 
 
-class SetTimer(msgspec.Struct, frozen=True):
-    """At a time, tell the target; the row stays until the target's own turn drops it."""
+class KeepTimer(msgspec.Struct, frozen=True):
+    """Keep this timer: at a time, tell the target. The row stays until the target's own turn drops it."""
 
     timer: TimerId
     due_at: datetime
@@ -163,7 +163,7 @@ Change = (
     | OpenWait
     | AnswerWait
     | CloseWait
-    | SetTimer
+    | KeepTimer
     | DropTimer
     | PutBot
     | RemoveBot

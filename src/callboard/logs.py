@@ -164,11 +164,15 @@ def _harmless(value: object) -> str:
         return f"<{type(value).__name__} that cannot be written: {type(fault).__name__}>"
 
 
+_RENDERED_LATER = frozenset({"exception", "exc_info", "stack"})
+
+
 def _one_line(_logger: object, _method: str, event: Event) -> Event:
     """Write control characters as escapes: a terminal obeys them, and a line feed starts a forged line."""
     for name, value in event.items():
-        if isinstance(value, str) and name not in {"exception", "stack"}:
-            event[name] = _CONTROL.sub(lambda found: repr(found[0])[1:-1], value)
+        if name not in _RENDERED_LATER and not isinstance(value, int | float | None):
+            text = value if isinstance(value, str) else _harmless(value)
+            event[name] = _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
     return event
 
 

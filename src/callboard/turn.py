@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from callboard import facts
-from callboard.changes import Change, OpenWait, Place, Ref, SaveSnapshot, SetTimer
+from callboard.changes import Change, OpenWait, Place, Ref, SaveSnapshot, KeepTimer
 from callboard.errors import BadInput, TurnTooLarge
 from callboard.ids import (
     DEFAULT_TENANT,
@@ -183,7 +183,7 @@ class Turn:
 
     def change(self, change: Change) -> None:
         """Alter a row in the same commit as the facts."""
-        if isinstance(change, SaveSnapshot | OpenWait | SetTimer):
+        if isinstance(change, SaveSnapshot | OpenWait | KeepTimer):
             self._count(0, _size(change.data))
         self.entries.append(change)
 

@@ -87,8 +87,8 @@ class JournalActor(LoopActor["Turn | Settle"]):
         super().__init__(name="journal", capacity=queue, clock=clock or SystemClock())
         self.fault: CallboardError | None = None
         """Why nothing can be written now."""
-        self.batches = 0
-        self.turns = 0
+        self.head = Position(0)
+        """The newest position that this journal has committed."""
         self._store = store
         self._batch = batch
         self._doubt: Doubt | None = None
@@ -117,9 +117,12 @@ class JournalActor(LoopActor["Turn | Settle"]):
             self._unwell(doubt.fault)
             return
         self._well()
-        self.batches += 1
-        self.turns += len(batch)
+        self._answer_all(batch, outcomes)
+
+    def _answer_all(self, batch: list[Envelope[Any]], outcomes: list[Outcome]) -> None:
         for envelope, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Receipt):
+                self.head = Position(max(self.head, outcome.first + outcome.count - 1))
             _answer(envelope, outcome)
 
     async def _settle(self) -> None:
@@ -133,8 +136,7 @@ class JournalActor(LoopActor["Turn | Settle"]):
             gone = StoreUnavailable(
                 "The disk failed while this was being written, and nothing of it exists: try again."
             )
-            for envelope, outcome in zip(doubt.waiting, doubt.outcomes, strict=True):
-                _answer(envelope, outcome if there else gone)
+            self._answer_all(doubt.waiting, doubt.outcomes if there else [gone] * len(doubt.waiting))
 
     # ── health ───────────────────────────────────────────────────────────────────────────────────────────
 

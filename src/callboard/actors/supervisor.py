@@ -161,8 +161,7 @@ class Supervisor(LoopActor[Request]):
             text = f"A child called {child.name} is there already."
             raise AlreadyExists(text, name=child.name)
         record = self._records[child.name] = _Record(child)
-        self._launch(record)
-        return record.ref
+        return self._launch(record)
 
     def restart(self, name: str) -> Ref[Any]:
         """Start a quarantined or waiting child now, as if it had never failed."""
@@ -173,11 +172,11 @@ class Supervisor(LoopActor[Request]):
         record.disarm()
         record.recent.clear()
         record.restarts += 1
-        self._launch(record)
-        if record.ref is None:
+        ref = self._launch(record)
+        if ref is None:
             text = f"{name} could not be started: {record.last_error}"
             raise ActorError(text, name=name)
-        return record.ref
+        return ref
 
     async def stop_child(self, name: str) -> list[Any]:
         """End a child for good, and return the tells that it never handled."""
@@ -196,7 +195,7 @@ class Supervisor(LoopActor[Request]):
 
     # ── life of a child ──────────────────────────────────────────────────────────────────────────────────
 
-    def _launch(self, record: _Record) -> None:
+    def _launch(self, record: _Record) -> Ref[Any] | None:
         record.alarm = None
         try:
             actor = record.child.factory()
@@ -206,9 +205,10 @@ class Supervisor(LoopActor[Request]):
         except Exception as error:  # noqa: BLE001  whatever a factory raises is a crash of its child
             _log.error("child.not_made", child=record.child.name, exc_info=error)
             self._handle_end(record, error)
-            return
+            return None
         record.state, record.ref, record.leftovers = State.RUNNING, ref, []
         ref.when_ended(partial(self._on_child_ended, record))
+        return ref
 
     def _on_child_ended(self, record: _Record, ending: Ending) -> None:
         record.ref = None

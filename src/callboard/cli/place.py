@@ -73,22 +73,23 @@ class Place:
 
     def ask(self, server: Callable[[Client], T], files: Callable[[Config], Coroutine[Any, Any, T]]) -> T:
         """Ask the running server, or the files when none runs."""
-        from callboard.errors import NotFound  # noqa: PLC0415
-
         folder = self.folder()
         if folder.holder() is not None:
             with self.client() as client:
                 return server(client)
-        if not folder.database.exists():
-            raise NotFound(f"There is no database in {folder.path} yet: `callboard up` makes it.")
         return self.offline(files)
 
-    def offline(self, files: Callable[[Config], Coroutine[Any, Any, T]]) -> T:
+    def offline(
+        self, files: Callable[[Config], Coroutine[Any, Any, T]], *, database_needed: bool = True
+    ) -> T:
         """Run a function over the files, with warnings going to standard error."""
         import asyncio  # noqa: PLC0415
 
         from callboard import logs  # noqa: PLC0415
+        from callboard.errors import NotFound  # noqa: PLC0415
 
-        config = self.config()
+        config, folder = self.config(), self.folder()
+        if database_needed and not folder.database.exists():
+            raise NotFound(f"There is no database in {folder.path} yet: `callboard up` makes it.")
         logs.configure("warning", config.log.format)
         return asyncio.run(files(config))

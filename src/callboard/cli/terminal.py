@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +55,18 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequen
 
 
 _COLOURS = {"ok": "green", "wrong": "bold red"}
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Give something to tell what long work is at; shown on a terminal, and gone when it is done."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    with Console(stderr=True).status("") as status:
+        yield lambda text: status.update(harmless(text))
 
 
 def say(*lines: str) -> None:

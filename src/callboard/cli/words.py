@@ -15,6 +15,7 @@ from callboard.cli.place import Place
 
 if TYPE_CHECKING:
     from callboard.config import Config
+    from callboard.web.wire import LogRow
 
 HERE = Place()
 
@@ -29,8 +30,8 @@ def version() -> str:
 app = App(
     name="callboard",
     help="Bots that talk and workflows that run, with one durable log under both.",
-    help_epilogue="Exit codes: 0 all is well; 1 it failed, or a check found something; 2 the command or its input "
-    "is wrong; 3 the server cannot be reached or cannot do it now.",
+    help_epilogue="Exit codes: 0 all is well; 1 it failed, or a check found something; 2 the command or its "
+    "input is wrong; 3 the server cannot be reached or cannot do it now.",
     version=version,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
@@ -90,9 +91,11 @@ def doctor(*, full: bool = False, place: Place = HERE) -> int:
     full
         Also what takes long: every page of the database, every projection rebuilt and compared.
     """
-    from callboard.app import offline_doctor  # noqa: PLC0415
+    from callboard import offline  # noqa: PLC0415
 
-    report = place.ask(lambda client: client.doctor(full=full), lambda config: offline_doctor(config, full))
+    report = place.ask(
+        lambda client: client.doctor(full=full), lambda config: offline.doctor(config, full=full)
+    )
     if place.as_json:
         terminal.document(report)
     else:
@@ -115,10 +118,10 @@ def backup(file: Path, /, *, place: Place = HERE) -> int:
     file
         Where the copy goes; nothing may be there yet.
     """
-    from callboard.app import offline_backup  # noqa: PLC0415
+    from callboard import offline  # noqa: PLC0415
 
     path = file.expanduser().absolute()
-    made = place.ask(lambda client: client.backup(str(path)), lambda config: offline_backup(config, path))
+    made = place.ask(lambda client: client.backup(str(path)), lambda config: offline.backup(config, path))
     if place.as_json:
         terminal.document(made)
     else:
@@ -137,10 +140,10 @@ def restore(file: Path, /, *, place: Place = HERE) -> int:
     file
         A copy that `callboard backup` made.
     """
-    from callboard.app import offline_restore  # noqa: PLC0415
+    from callboard import offline  # noqa: PLC0415
 
     path = file.expanduser().absolute()
-    restored = place.offline(lambda config: offline_restore(config, path))
+    restored = place.offline(lambda config: offline.restore(config, path), database_needed=False)
     if place.as_json:
         terminal.document(restored)
     else:
@@ -158,19 +161,36 @@ def prune(*, dry_run: bool = False, place: Place = HERE) -> int:
     dry_run
         Only say what would go.
     """
-    from callboard.app import offline_prune  # noqa: PLC0415
+    from callboard import offline  # noqa: PLC0415
 
     pruned = place.ask(
-        lambda client: client.prune(dry_run=dry_run), lambda config: offline_prune(config, dry_run)
+        lambda client: client.prune(dry_run=dry_run), lambda config: offline.prune(config, dry_run=dry_run)
     )
     if place.as_json:
         terminal.document(pruned)
     else:
         terminal.say(
-            f"{'would go' if pruned.dry_run else 'gone'}: {pruned.messages} messages, {pruned.streams} streams "
-            f"with {pruned.events} events; the file has {pruned.bytes_after:,} bytes (before: {pruned.bytes_before:,})"
+            f"{'would go' if pruned.dry_run else 'gone'}: {pruned.messages} messages, {pruned.streams} "
+            f"streams with {pruned.events} events; the file has {pruned.bytes_after:,} bytes "
+            f"(before: {pruned.bytes_before:,})"
         )
     return DONE
+
+
+@app.command
+def rebuild(*, place: Place = HERE) -> int:
+    """Make everything that is derived from the log anew; the server must not be running.
+
+    The exit code is 1 when something was not as the log says: it is now.
+    """
+    from callboard import offline  # noqa: PLC0415
+
+    rebuilt = place.offline(offline.rebuild)
+    if place.as_json:
+        terminal.document(rebuilt)
+    else:
+        terminal.say(f"rebuilt; mended: {', '.join(rebuilt.different) or 'nothing, all was right'}")
+    return FAILED if rebuilt.different else DONE
 
 
 @app.command
@@ -191,35 +211,67 @@ def log(*, after: str | None = None, limit: int = 100, place: Place = HERE) -> i
     else:
         terminal.table(
             ("position", "cause", "when", "what", "subject", "type", "data"),
-            [
-                (row.position, row.cause or "", f"{row.at:%Y-%m-%d %H:%M:%S}", row.kind, row.subject, row.type,
-                 bytes(row.data).decode())
-                for row in page.data
-            ],
-        )  # fmt: skip
+            [_shown(row) for row in page.data],
+        )
         if page.data:
             terminal.say("", f"more: callboard log --after {page.next}")
     return DONE
 
 
+def _shown(row: LogRow) -> tuple[object, ...]:
+    when, data = f"{row.at:%Y-%m-%d %H:%M:%S}", bytes(row.data).decode()
+    return (row.position, row.cause or "", when, row.kind, row.subject, row.type, data)
+
+
 @app.command
 def bench(
     *,
-    seconds: float = 3.0,
-    only: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
+    seconds: float = 1.0,
+    rounds: int = 5,
+    only: str | None = None,
+    folder: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Measure this machine: turns through the journal, beside what bare SQLite can do.
+    """Measure this machine: durable turns a second, beside what SQLite alone can do.
 
     Parameters
     ----------
     seconds
-        How long each measurement takes.
+        How long one round takes.
+    rounds
+        How many rounds; the median is reported.
     only
-        Run only the measurement of this name; may be given again.
+        Measure this alone, such as callers_100.
+    folder
+        Where to measure: the disk makes the difference. The system's folder for temporary files, if not told.
     as_json
         Print JSON.
     """
     from callboard.bench import run  # noqa: PLC0415
 
-    return run(seconds=seconds, only=only, as_json=as_json)
+    with terminal.progress() as progress:
+        report = run(folder, only=only, seconds=seconds, rounds=rounds, progress=progress)
+    if as_json:
+        terminal.document(report)
+        return DONE
+    terminal.say(
+        f"{report.platform}, Python {report.python}, {report.cores} cores, {report.event_loop}",
+        "durability: " + ", ".join(f"{name} {value}" for name, value in report.durability.items()),
+        f"a bare commit takes {report.bare_commit_us:,.0f} µs",
+    )
+    terminal.table(
+        ("", "turns/s", "p50 ms", "p99 ms", "SQLite alone", "ratio", "turns a commit"),
+        [
+            (
+                name,
+                f"{one.per_s:,.0f}",
+                one.p50_ms,
+                one.p99_ms,
+                f"{one.raw_per_s:,.0f}",
+                one.ratio,
+                one.raw_batch,
+            )
+            for name, one in report.journal.items()
+        ],
+    )
+    return DONE

@@ -28,7 +28,7 @@ from callboard.changes import (
     OpenWait,
     RecordDelivery,
     SaveSnapshot,
-    SetTimer,
+    KeepTimer,
 )
 from callboard.errors import ConcurrencyConflict, ConstraintViolated, PositionUnknown, StreamNotFound
 from callboard.facts import fact
@@ -379,10 +379,10 @@ class StoreConformance:
         """Saying it again moves it; another tenant cannot touch it."""
         timer, other = TimerId(SystemIds().new()), TimerId(SystemIds().new())
         later = NOON + timedelta(days=1)
-        await commit(store, changing(SetTimer(timer, NOON, STREAM, "retry"), SetTimer(other, NOON, STREAM, "retry")))
-        await commit(store, changing(SetTimer(timer, later, STREAM, "retry", data="[1]")))
+        await commit(store, changing(KeepTimer(timer, NOON, STREAM, "retry"), KeepTimer(other, NOON, STREAM, "retry")))
+        await commit(store, changing(KeepTimer(timer, later, STREAM, "retry", data="[1]")))
         stranger = Tenant("other")
-        await commit(store, changing(DropTimer(timer), SetTimer(timer, NOON, STREAM, "theft"), tenant=stranger))
+        await commit(store, changing(DropTimer(timer), KeepTimer(timer, NOON, STREAM, "theft"), tenant=stranger))
         timers = {found.id: found for found in await store.timers(None, 10)}
         assert (timers[timer].due_at, timers[timer].kind, timers[timer].data) == (later, "retry", msgspec.Raw(b"[1]"))
         assert [found.id for found in await store.timers(min(timer, other), 10)] == [max(timer, other)]

@@ -126,6 +126,13 @@ class Restored(Answer, frozen=True, kw_only=True):
     head: int
 
 
+class Rebuilt(Answer, frozen=True, kw_only=True):
+    """The derived tables, made anew from the log."""
+
+    different: list[str]
+    """Those that did not hold what the log says."""
+
+
 class PruneRequest(Request, frozen=True, kw_only=True):
     """Whether to do it or only to say what would be done."""
 

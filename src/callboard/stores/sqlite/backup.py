@@ -31,10 +31,10 @@ def copy(db: sqlite3.Connection, target: Path) -> Copy:
     try:
         _write(db, partial)
         head = verify(partial)
-        _sync(partial)
+        sync(partial)
         # A hard link fails if the name is taken by now; a rename would overwrite it.
         os.link(partial, target)
-        _sync(target.parent)
+        sync(target.parent)
     except FileExistsError:
         msg = f"{target} exists already: name a new file, so that no backup is overwritten."
         raise AlreadyExists(msg) from None
@@ -73,7 +73,8 @@ def _write(db: sqlite3.Connection, partial: Path) -> None:
         copied.commit()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Return when a file, or a folder's names, have reached the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -11,6 +11,7 @@ import sqlite3
 from callboard.store import Finding
 from callboard.stores.sqlite.opening import durability_faults, pragmas
 from callboard.stores.sqlite.queries import QUERIES
+from callboard.stores.sqlite.rebuilding import compare
 
 
 def check_writer(db: sqlite3.Connection, *, in_memory: bool) -> Finding:
@@ -58,7 +59,9 @@ def _cheap(db: sqlite3.Connection) -> list[Finding]:
 
 
 def _invariants(db: sqlite3.Connection) -> list[Finding]:
-    return [_ask(db, name) for name in _QUESTIONS]
+    different = compare(db)
+    said = f"not as the log makes them: {', '.join(different)}" if different else "as the log makes them"
+    return [*(_ask(db, name) for name in _QUESTIONS), Finding("projections", ok=not different, detail=said)]
 
 
 def _ask(db: sqlite3.Connection, name: str) -> Finding:

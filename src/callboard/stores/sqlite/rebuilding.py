@@ -1,17 +1,20 @@
-"""Making the derived tables anew from the log, in one transaction.
+"""Making the derived tables anew from the log, and looking whether they are as the log would make them.
 
-What they held before is compared with what came out: `rebuild` returns the names of the tables
-that differed, which for a sound database is none. Readers see the old rows until the new ones are committed.
+`rebuild` replaces them, in one transaction on the writer: readers see the old rows until the new ones are
+committed. `compare` builds them beside, in memory, from one snapshot of a reader, so a live server goes on
+meanwhile. Both return the names of the tables that differ, which for a sound database is none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
 
 from callboard.ids import Position
 from callboard.projections import DERIVED_TABLES, PROJECTED, project
 from callboard.stores.sqlite import rows
+from callboard.stores.sqlite.migrations import migrate
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.stores.sqlite.rows import STATEMENTS, Within
 from callboard.stores.sqlite.writing import roll_back
@@ -25,20 +28,28 @@ def rebuild(db: sqlite3.Connection) -> list[str]:
     """Empty every derived table and fill it again from the events; say which came out different."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        before = {table: _content(db, table) for table in DERIVED_TABLES}
+        before = _digests(db)
         for table in DERIVED_TABLES:
             db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name from our own constant
-        _project_all(db)
-        different = [table for table in DERIVED_TABLES if _content(db, table) != before[table]]
+        _project_all(db, db)
+        different = _differing(before, _digests(db))
         db.execute("COMMIT")
     finally:
         roll_back(db)
     return different
 
 
-def _project_all(db: sqlite3.Connection) -> None:
+def compare(db: sqlite3.Connection) -> list[str]:
+    """Say which derived tables are not what the log makes of them; inside a read transaction."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as beside:
+        migrate(beside, rows.EPOCH)
+        _project_all(db, beside)
+        return _differing(_digests(db), _digests(beside))
+
+
+def _project_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     after = Position(0)
-    while page := db.execute(QUERIES.read_all_events, (after, PAGE)).fetchall():
+    while page := source.execute(QUERIES.read_all_events, (after, PAGE)).fetchall():
         for row in page:
             if row[TYPE] not in PROJECTED:
                 continue
@@ -46,11 +57,19 @@ def _project_all(db: sqlite3.Connection) -> None:
             derived = project(event.fact, event.position)
             if derived is not None:
                 statement, layout = STATEMENTS[type(derived)]
-                db.execute(statement, layout(derived, Within(event.tenant, rows.microseconds(event.at), 0)))
+                target.execute(statement, layout(derived, Within(event.tenant, rows.microseconds(event.at), 0)))
         after = Position(page[-1][0])
 
 
-def _content(db: sqlite3.Connection, table: str) -> bytes:
+def _differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
+    return [table for table in DERIVED_TABLES if one[table] != other[table]]
+
+
+def _digests(db: sqlite3.Connection) -> dict[str, bytes]:
+    return {table: _digest(db, table) for table in DERIVED_TABLES}
+
+
+def _digest(db: sqlite3.Connection, table: str) -> bytes:
     """Return a digest of a table's rows in the order of its key: tables may be large."""
     digest = hashlib.sha256()
     for row in db.execute(f"SELECT * FROM {table}"):  # noqa: S608 - a name from our own constant

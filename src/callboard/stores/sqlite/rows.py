@@ -86,7 +86,7 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
     ),
     c.AnswerWait: (QUERIES.answer_wait, lambda x, w: (str(x.wait), w.tenant, w.position(x.answer))),
     c.CloseWait: (QUERIES.close_wait, lambda x, w: (str(x.wait), w.tenant)),
-    c.SetTimer: (
+    c.KeepTimer: (
         QUERIES.set_timer,
         lambda x, w: (str(x.timer), w.tenant, microseconds(x.due_at), x.target, x.kind, x.data),
     ),

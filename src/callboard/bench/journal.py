@@ -1,0 +1,66 @@
+"""Through the house: callers that each hand a turn to the journal and wait for its receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from callboard.actors.journal import Journal, JournalActor
+from callboard.bench.workload import fill
+from callboard.clock import SystemClock
+from callboard.ids import BotName
+from callboard.store import Outcome
+from callboard.stores.sqlite import SqliteStore
+from callboard.turn import Turn
+
+
+class Round(msgspec.Struct):
+    """What one round through the house gave."""
+
+    per_s: float
+    latencies: list[float]
+    batches: list[int]
+
+
+class CountedStore(SqliteStore):
+    """Notes how many turns each transaction held, for the raw limit to do the same."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.batches: list[int] = []
+
+    async def commit(self, turns: Sequence[Turn]) -> list[Outcome]:
+        self.batches.append(len(turns))
+        return await super().commit(turns)
+
+
+async def measure(folder: Path, callers: int, seconds: float) -> Round:
+    """Keep so many callers busy for a while on a new file."""
+    store = CountedStore(folder / "journal.db")
+    await store.open()
+    ref = JournalActor(store).launch()
+    journal = Journal(ref, clock=SystemClock())
+    latencies: list[float] = []
+    try:
+        began = time.perf_counter()
+        until = began + seconds
+
+        async def caller(number: int) -> None:
+            bot = BotName(f"bot-{number}")
+            now = time.perf_counter()
+            while now < until:
+                await journal.commit(fill(journal.turn(), bot))
+                after = time.perf_counter()
+                latencies.append(after - now)
+                now = after
+
+        await asyncio.gather(*(caller(number) for number in range(callers)))
+        took = time.perf_counter() - began
+    finally:
+        await ref.aclose()
+        await store.close()
+    return Round(len(latencies) / took, latencies, store.batches)

@@ -1,0 +1,102 @@
+"""Past the house: the same rows, by the same statements, from one thread straight into SQLite.
+
+The statements are not written down a second time. The adapter commits the batches to a `Recorder`, which keeps
+what it was told to execute; that is then said to a real connection, and only this is timed: SQLite and the calls
+into it, and nothing of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from callboard.bench.workload import fresh
+from callboard.ids import BotName
+from callboard.stores.sqlite.opening import new_log_id, open_writer, pragmas
+from callboard.stores.sqlite.queries import QUERIES
+from callboard.stores.sqlite.writing import commit
+
+BARE_COMMITS = 300
+TURNS_AT_MOST = 20_000
+"""How many turns are recorded for one round: enough to measure by, and little enough to keep in memory."""
+
+
+class Recorder:
+    """Stands where a connection stands, and keeps every statement in the order of execution."""
+
+    rowcount = 1
+    in_transaction = False
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, Sequence[Any]]] = []
+        self._head: tuple[str, int, int] = ("", 1, 0)
+
+    def cursor(self) -> Recorder:
+        return self
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Recorder:
+        self.statements.append((statement, parameters))
+        if statement == QUERIES.advance_head:
+            self._head = ("", *parameters)
+        return self
+
+    def fetchone(self) -> tuple[str, int, int]:
+        return self._head
+
+
+def durability(folder: Path) -> dict[str, Any]:
+    """Read back from a live writer what the figures were measured with."""
+    with _writer(folder / "pragmas.db") as db:
+        return {**pragmas(db), "sqlite": sqlite3.sqlite_version}
+
+
+def bare_commit(folder: Path) -> float:
+    """Return the median seconds of a commit that changes one row."""
+    with _writer(folder / "bare.db") as db:
+        taken = []
+        for number in range(BARE_COMMITS):
+            began = time.perf_counter()
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(QUERIES.advance_head, (1, number))
+            db.execute("COMMIT")
+            taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def measure(folder: Path, batches: Sequence[int], callers: int) -> float:
+    """Return how many turns a second SQLite takes in batches of these sizes."""
+    turns, statements = _record(batches, callers)
+    with _writer(folder / "raw.db") as db:
+        execute = db.cursor().execute
+        began = time.perf_counter()
+        for statement, parameters in statements:
+            found = execute(statement, parameters)
+            if statement is QUERIES.read_head:
+                found.fetchone()
+        took = time.perf_counter() - began
+    return turns / took
+
+
+def _record(batches: Sequence[int], callers: int) -> tuple[int, list[tuple[str, Sequence[Any]]]]:
+    recorder = Recorder()
+    turns = 0
+    for size in batches:
+        bots = [BotName(f"bot-{(turns + number) % callers}") for number in range(size)]
+        commit(cast("sqlite3.Connection", recorder), [fresh(bot) for bot in bots])
+        turns += size
+        if turns >= TURNS_AT_MOST:
+            break
+    return turns, recorder.statements
+
+
+@contextlib.contextmanager
+def _writer(file: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, cached_statements=256)) as db:
+        open_writer(db, datetime.now(UTC), new_log_id(), in_memory=False)
+        yield db

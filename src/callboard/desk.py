@@ -1,0 +1,162 @@
+"""The front desk: answers what comes through the door, out of the parts of the house.
+
+It is the door's `Desk`. Health is said from memory, so asking for it every second costs no database access; all
+else is asked of the store, and what an operator did is put into the log with the name of who did it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from callboard.actors import Describe, Directory, Ref, State
+from callboard.actors.journal import Journal, JournalActor
+from callboard.clock import Clock
+from callboard.config import Config
+from callboard.errors import BadInput, CallboardError
+from callboard.ids import Position, PrincipalId, Tenant
+from callboard.store import Finding, Head, Pruned, Retention, Store
+from callboard.web import wire
+
+Status = Literal["starting", "ok", "failing", "closing"]
+
+LEAST_FREE_BYTES = 256 * 1024 * 1024
+"""With less room on the disk the doctor warns, before the database itself must."""
+
+FIXES = {
+    "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
+    "integrity": "Stop the server, keep a copy of the file, and restore the last backup: callboard restore FILE.",
+    "projections": "Stop the server and run: callboard rebuild.",
+    "disk": "Make room on the disk, or let retention take old facts: see [retention] in config/callboard.toml.",
+}
+
+
+class FrontDesk:
+    """What the house says to those at the door."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        version: str,
+        store: Store,
+        journal: Journal,
+        writer: JournalActor,
+        supervisor: Ref[object],
+        clock: Clock,
+        head: Head,
+    ) -> None:
+        self._config = config
+        self._version = version
+        self._store = store
+        self._journal = journal
+        self._writer = writer
+        self._supervisor = supervisor
+        self._clock = clock
+        self._head = head
+        self._started_at = clock.now()
+        self.status: Status = "starting"
+
+    def health(self) -> wire.Health:
+        fault = self._writer.fault
+        status: Status = "failing" if self.status == "ok" and fault is not None else self.status
+        reasons = {"starting": "It is starting.", "closing": "It is closing.", "ok": None}
+        return wire.Health(
+            status=status,
+            ready=status == "ok",
+            reason=fault.message if status == "failing" and fault else reasons.get(status),
+            version=self._version,
+            log_id=self._head.log_id,
+            head=max(self._head.position, self._writer.head),
+            started_at=self._started_at,
+        )
+
+    async def doctor(self, *, full: bool) -> wire.DoctorReport:
+        checks = [self._readiness(), *await self._actors(), disk(self._config.data_folder)]
+        try:
+            found = await self._store.check(full=full)
+        except CallboardError as error:
+            found = [Finding("database", ok=False, detail=error.message)]
+        return report([*checks, *found], where="server")
+
+    async def backup(self, path: str, principal: PrincipalId) -> wire.BackupMade:
+        if not Path(path).is_absolute():
+            msg = f"{path!r} is not an absolute path: the server's folder is not yours."
+            raise BadInput(msg)
+        copy = await self._store.backup(path)
+        turn = self._journal.turn(principal=principal)
+        turn.act("backup", path, {"bytes": copy.bytes, "head": copy.head.position})
+        await self._journal.commit(turn)
+        return backup_made(path, copy.bytes, copy.head)
+
+    async def prune(self, *, dry_run: bool, principal: PrincipalId) -> wire.Pruned:
+        taken = await self._store.prune(keeping(self._config, self._clock.now()), dry_run=dry_run)
+        answer = pruned(taken, dry_run=dry_run)
+        if not dry_run:
+            turn = self._journal.turn(principal=principal)
+            turn.act("prune", "log", answer)
+            await self._journal.commit(turn)
+        return answer
+
+    async def log_page(self, after: str | None, limit: int, tenant: Tenant) -> wire.LogPage:
+        head = await self._store.head()
+        begin = Position(0) if after is None else head.resolve(after)
+        entries = await self._store.log(begin, limit, tenant=tenant)
+        rows = [wire.LogRow(**{name: getattr(entry, name) for name in entry.__struct_fields__}) for entry in entries]
+        return wire.LogPage(data=rows, next=head.cursor(entries[-1].position if entries else begin))
+
+    def _readiness(self) -> Finding:
+        health = self.health()
+        return Finding("server", ok=health.ready, detail=health.reason or f"version {health.version}, ready")
+
+    async def _actors(self) -> list[Finding]:
+        """Say which actors are not running."""
+        children = await self._supervisor.ask(Describe())
+        down = [
+            f"{child.name} is {child.state.value} ({child.last_error})"
+            for child in children
+            if child.state is not State.RUNNING
+        ]
+        return [Finding("actors", ok=not down, detail="; ".join(down) or f"{len(children)} running")]
+
+
+def disk(folder: Path) -> Finding:
+    """Look at the room on the data folder's disk."""
+    free = shutil.disk_usage(folder).free
+    return Finding("disk", ok=free >= LEAST_FREE_BYTES, detail=f"{free / 1024**3:,.1f} GiB free")
+
+
+def report(found: list[Finding], *, where: Literal["server", "offline"]) -> wire.DoctorReport:
+    """Put findings together, each that is not well with what to do about it."""
+    checks = [
+        wire.Check(name=one.name, ok=one.ok, detail=one.detail, fix=None if one.ok else FIXES.get(one.name))
+        for one in found
+    ]
+    return wire.DoctorReport(ok=all(check.ok for check in checks), checks=checks, where=where)
+
+
+def backup_made(path: str, size: int, head: Head) -> wire.BackupMade:
+    """Say what a backup holds."""
+    return wire.BackupMade(
+        path=path,
+        bytes=size,
+        log_id=head.log_id,
+        head=head.position,
+        checks="every page, reference and invariant checked",
+    )
+
+
+def pruned(taken: Pruned, *, dry_run: bool) -> wire.Pruned:
+    """Say what a pruning took."""
+    return wire.Pruned(**{name: getattr(taken, name) for name in taken.__struct_fields__}, dry_run=dry_run)
+
+
+def keeping(config: Config, now: datetime) -> Retention:
+    """Return what the configuration lets go, as of now."""
+
+    def before(seconds: float | None) -> datetime | None:
+        return None if seconds is None else now - timedelta(seconds=seconds)
+
+    return Retention(before(config.retention.messages_for), before(config.retention.ended_for))
