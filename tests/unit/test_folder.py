@@ -77,7 +77,7 @@ def test_a_second_lock_in_the_same_process_is_refused(folder: DataFolder) -> Non
 def test_a_lock_left_by_a_killed_process_is_no_obstacle(
     folder: DataFolder, owner: subprocess.Popen[str]
 ) -> None:
-    """After `kill -9` the file still names the dead process; it must neither own the folder nor be reported."""
+    """After `kill -9` the file still names the dead process; it must not own the folder or be reported."""
     owner.send_signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
     owner.wait()
     assert str(owner.pid) in folder.lock_file.read_text()
@@ -152,7 +152,9 @@ def test_a_reader_never_sees_half_a_record(folder: DataFolder) -> None:
     assert set(seen) <= set(urls)
 
 
-@pytest.mark.parametrize("garbage", [b"", b"\xff" * 5000, b"00000000 {}", b"{", b"00000000 " + b"[" * 900])
+@pytest.mark.parametrize(
+    "garbage", [b"", b"\xff" * 5000, b"00000000 {}", b'00000000 {"pid":1}', b"{", b"00000000 " + b"[" * 900]
+)
 def test_garbage_in_the_lock_file_hides_the_holder_and_breaks_nothing(
     folder: DataFolder, garbage: bytes
 ) -> None:

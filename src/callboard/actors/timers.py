@@ -172,11 +172,11 @@ class Timers(LoopActor[SetTimer | CancelTimer | DescribeTimers]):
 
     def set(self, timer: SetTimer) -> bool:
         """Wait for it; return whether it replaced another of the same id."""
+        if isinstance(timer.due, datetime) and timer.due.tzinfo is None:
+            text = f"Timer {timer.id} is due at {timer.due}, which says no time zone."
+            raise ValueError(text)
         replaced = self._discard(timer.id)
         if isinstance(timer.due, datetime):
-            if timer.due.tzinfo is None:
-                text = f"Timer {timer.id} is due at {timer.due}, which says no time zone."
-                raise ValueError(text)
             self._instants.push(timer.due.astimezone(UTC), timer)
         else:
             self._durations.push(self.clock.monotonic() + max(0.0, timer.due), timer)

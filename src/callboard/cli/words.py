@@ -5,6 +5,7 @@ Each is a function: its signature is the command's, its docstring the help. It r
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from callboard.cli.place import Place
 
 if TYPE_CHECKING:
     from callboard.config import Config
-    from callboard.web.wire import LogRow
+    from callboard.web.wire import BackupMade, DoctorReport, LogRow, Pruned
 
 HERE = Place()
 
@@ -63,7 +64,8 @@ def up(
     config = place.config(door__host=host, door__port=port, log__level=log_level, log__format=log_format)
     from callboard.app import serve  # noqa: PLC0415
 
-    if not place.as_json:
+    # Where somebody is at home already, `serve` says so; a welcome before that would be a lie.
+    if not place.as_json and place.folder().holder() is None:
         _banner(config)
     return serve(config)
 
@@ -91,11 +93,13 @@ def doctor(*, full: bool = False, place: Place = HERE) -> int:
     full
         Also what takes long: every page of the database, every projection rebuilt and compared.
     """
-    from callboard import offline  # noqa: PLC0415
 
-    report = place.ask(
-        lambda client: client.doctor(full=full), lambda config: offline.doctor(config, full=full)
-    )
+    def without_server(config: Config) -> Coroutine[None, None, DoctorReport]:
+        from callboard import offline  # noqa: PLC0415
+
+        return offline.doctor(config, full=full)
+
+    report = place.ask(lambda client: client.doctor(full=full), without_server)
     if place.as_json:
         terminal.document(report)
     else:
@@ -118,10 +122,14 @@ def backup(file: Path, /, *, place: Place = HERE) -> int:
     file
         Where the copy goes; nothing may be there yet.
     """
-    from callboard import offline  # noqa: PLC0415
-
     path = file.expanduser().absolute()
-    made = place.ask(lambda client: client.backup(str(path)), lambda config: offline.backup(config, path))
+
+    def without_server(config: Config) -> Coroutine[None, None, BackupMade]:
+        from callboard import offline  # noqa: PLC0415
+
+        return offline.backup(config, path)
+
+    made = place.ask(lambda client: client.backup(str(path)), without_server)
     if place.as_json:
         terminal.document(made)
     else:
@@ -161,11 +169,13 @@ def prune(*, dry_run: bool = False, place: Place = HERE) -> int:
     dry_run
         Only say what would go.
     """
-    from callboard import offline  # noqa: PLC0415
 
-    pruned = place.ask(
-        lambda client: client.prune(dry_run=dry_run), lambda config: offline.prune(config, dry_run=dry_run)
-    )
+    def without_server(config: Config) -> Coroutine[None, None, Pruned]:
+        from callboard import offline  # noqa: PLC0415
+
+        return offline.prune(config, dry_run=dry_run)
+
+    pruned = place.ask(lambda client: client.prune(dry_run=dry_run), without_server)
     if place.as_json:
         terminal.document(pruned)
     else:

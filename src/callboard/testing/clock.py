@@ -109,6 +109,9 @@ class JumpClock:
 
     def call_at(self, when: float, ring: Callable[..., Any], *args: Any) -> _Alarm:
         alarm = _Alarm(ring, args)
+        if when <= self._monotonic:  # due now: as on a real clock, it does not wait for others to finish
+            asyncio.get_running_loop().call_soon(alarm.go_off)
+            return alarm
         heapq.heappush(self._alarms, (when, next(self._numbers), alarm))
         self._probe_soon()
         return alarm

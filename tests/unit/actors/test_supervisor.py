@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 
 from callboard.actors import (
     Child,
@@ -101,8 +102,9 @@ async def hang() -> None:
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def stage() -> Iterator[Stage]:
+    with structlog.testing.capture_logs():
+        yield Stage()
 
 
 async def test_restarts_a_crashed_child(stage: Stage) -> None:

@@ -102,7 +102,7 @@ async def test_overdue_rings_at_once(bench: Bench) -> None:
     await bench.set("a", bench.wall(-3600))
     await bench.set("b", -1)
     await bench.clock.advance(0)
-    assert [name for name, _ in bench.rung] == ["b", "a"]
+    assert bench.rung == [("a", 0), ("b", 0)]
 
 
 async def test_idle_costs_nothing(bench: Bench) -> None:
@@ -116,7 +116,7 @@ async def test_idle_costs_nothing(bench: Bench) -> None:
         await bench.timers.ask(CancelTimer(f"d{number}"))
         await bench.timers.ask(CancelTimer(f"i{number}"))
     assert bench.clock.armed == 0
-    assert await bench.status() == TimersStatus(0, 0, armed=False) or (await bench.status()).entries < 64
+    assert (await bench.status()).armed is False
 
 
 async def test_cancelled_timers_do_not_pile_up(bench: Bench) -> None:
@@ -265,31 +265,30 @@ async def test_ends_without_leaving_an_alarm() -> None:
 
 Steps = st.lists(
     st.one_of(
-        st.tuples(st.just("set"), st.integers(0, 5), st.floats(0, 100)),
-        st.tuples(st.just("wall"), st.integers(0, 5), st.floats(0, 100)),
-        st.tuples(st.just("cancel"), st.integers(0, 5), st.just(0.0)),
-        st.tuples(st.just("pass"), st.just(0), st.floats(0, 30)),
+        # In eighths of a second, which both clocks hold exactly.
+        st.tuples(st.just("set"), st.integers(0, 5), st.integers(1, 800)),
+        st.tuples(st.just("wall"), st.integers(0, 5), st.integers(1, 800)),
+        st.tuples(st.just("cancel"), st.integers(0, 5), st.just(0)),
+        st.tuples(st.just("pass"), st.just(0), st.integers(0, 240)),
     ),
     max_size=30,
 )
 
 
 @given(Steps)
-def test_rings_what_a_simple_model_rings(steps: list[tuple[str, int, float]]) -> None:
+def test_rings_what_a_simple_model_rings(steps: list[tuple[str, int, int]]) -> None:
     """Whatever is set, replaced and cancelled, exactly those ring that a plain dictionary says are due."""
 
     async def main() -> None:
         bench = Bench(autojump=False)
         model: dict[str, float] = {}
         expected: list[str] = []
-        for kind, number, value in steps:
-            name, value = str(number), round(value, 3)
+        for kind, number, eighths in steps:
+            name, value = str(number), eighths / 8
             if kind == "pass":
                 await bench.clock.advance(value)
                 now = bench.clock.monotonic()
-                due = [key for key, at in model.items() if at <= now + 1e-5]
-                if any(abs(at - now) <= 1e-5 for at in model.values()):
-                    await bench.clock.advance(2e-5)
+                due = [key for key, at in model.items() if at <= now]
                 expected += due
                 model = {key: at for key, at in model.items() if key not in due}
             elif kind == "cancel":

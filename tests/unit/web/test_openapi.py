@@ -54,6 +54,16 @@ def test_every_error_of_a_route_is_described_under_its_status() -> None:
         assert told == {(error.status, error.code) for error in route.all_errors()}
 
 
+def test_what_any_route_of_a_kind_can_answer_is_described_without_being_written_on_its_line() -> None:
+    """The hostile requests of `test_door.py` are answered with these, so they must be in the document."""
+    for route, _, operation in served():
+        expected = {"500", "403"}
+        expected |= {"401"} if route.scope else set()
+        expected |= {"400"} if route.query or route.request else set()
+        expected |= {"413"} if route.request else set()
+        assert expected <= set(operation["responses"]), route.name
+
+
 def test_every_route_says_what_it_answers_with_and_needs() -> None:
     for route, _, operation in served():
         answer = operation["responses"][str(route.status)]["content"]["application/json"]["schema"]

@@ -8,9 +8,9 @@ query with all its rows) goes over as one piece of work and never statement by s
 - `InlineConnection` calls straight through on the loop. With it a simulation's one seed decides everything,
   because no thread is there to interleave.
 
-Of aiosqlite two private names are used, here and nowhere else: `_execute`, which hands a function to the
-connection's thread, and `_conn`, the `sqlite3.Connection` that belongs to it. Its public calls cost one hop per
-statement and three per fetch.
+Of aiosqlite three private names are used, here and nowhere else: `_execute`, which hands a function to the
+connection's thread, `_conn`, the `sqlite3.Connection` that belongs to it, and `_thread`, to see the end of one
+that could not connect. Its public calls cost one hop per statement and three per fetch.
 """
 
 from __future__ import annotations
@@ -84,12 +84,18 @@ def location(database: str | Path, *, read_only: bool) -> str:
 async def on_thread(database: str, *, read_only: bool) -> Connection:
     """Open a connection on a thread of its own."""
     # isolation_level=None: transactions begin and end where the adapter says so, and nowhere else.
-    db = await aiosqlite.connect(
+    db = aiosqlite.connect(
         location(database, read_only=read_only),
         uri=True,
         isolation_level=None,
         cached_statements=STATEMENTS_KEPT,
     )
+    try:
+        await db
+    except BaseException:
+        # Its thread is on its way out and still has a word for the loop: wait for it, or the loop may be gone.
+        db._thread.join()  # noqa: SLF001 - aiosqlite does not say when a connection that failed is done
+        raise
     return ThreadConnection(db)
 
 

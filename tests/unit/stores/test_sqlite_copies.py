@@ -1,0 +1,150 @@
+"""Backups are whole, checked and made while work goes on; a restored one is another log."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from callboard.errors import AlreadyExists, BackupInvalid, PositionUnknown
+from callboard.ids import Position, StreamId, Version
+from callboard.stores.sqlite import SqliteStore, replace
+from callboard.testing.store_conformance import STREAM, commit, noting
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "callboard.db")
+    await store.open()
+    await commit(store, *(noting(str(n), n) for n in range(10)))
+    yield store
+    await store.close()
+
+
+async def test_a_backup_taken_while_work_goes_on_is_one_moment_of_the_log(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """Commits go on meanwhile, and the copy holds a prefix of the log with nothing missing."""
+    stop = False
+
+    async def work() -> int:
+        done = 0
+        while not stop:
+            await commit(store, noting("x" * 500, done, StreamId("story:busy")))
+            done += 1
+        return done
+
+    worker = asyncio.create_task(work())
+    while (await store.head()).position < 200:
+        await asyncio.sleep(0)
+    copy = await store.backup(str(tmp_path / "copy.db"))
+    stop = True
+    assert await worker > 100
+    restored = SqliteStore(tmp_path / "copy.db")
+    await restored.open()
+    entries = await restored.log(Position(0), 100_000)
+    assert [entry.position for entry in entries] == list(range(1, copy.head.position + 1))
+    await restored.close()
+
+
+async def test_a_backup_never_overwrites_and_leaves_no_litter(store: SqliteStore, tmp_path: Path) -> None:
+    """An existing file and a missing folder are refused; nothing half-made stays."""
+    target = tmp_path / "copy.db"
+    target.write_text("precious")
+    with pytest.raises(AlreadyExists):
+        await store.backup(str(target))
+    with pytest.raises(BackupInvalid):
+        await store.backup(str(tmp_path / "nowhere" / "copy.db"))
+    assert target.read_text() == "precious"
+    assert not list(tmp_path.glob("*partial*"))
+
+
+async def test_a_restored_backup_is_another_log_and_refuses_cursors_of_before(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """What stood after the backup is gone, and its positions come again as other ones."""
+    await store.backup(str(tmp_path / "copy.db"))
+    await commit(store, noting("after the backup", 10))
+    before = await store.head()
+    held_outside = before.cursor(before.position)
+    await store.close()
+    head, kept = replace(tmp_path / "copy.db", tmp_path / "callboard.db", NOW)
+    assert head.position == 10
+    again = SqliteStore(tmp_path / "callboard.db")
+    await again.open()
+    now = await again.head()
+    assert now.position == 10
+    assert now.log_id != before.log_id
+    with pytest.raises(PositionUnknown, match="restored"):
+        now.resolve(held_outside)
+    await again.close()
+    assert kept is not None
+    old = SqliteStore(kept)
+    await old.open()
+    assert (await old.stream(STREAM)).version == 11
+    await old.close()
+
+
+async def test_a_backup_that_somebody_copied_into_place_by_hand_is_another_log_too(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """The copy itself says that it is one."""
+    await store.backup(str(tmp_path / "copy.db"))
+    before = await store.head()
+    (tmp_path / "new").mkdir()
+    shutil.copy(tmp_path / "copy.db", tmp_path / "new" / "callboard.db")
+    identities = set()
+    for _ in range(2):
+        again = SqliteStore(tmp_path / "new" / "callboard.db")
+        await again.open()
+        identities.add((await again.head()).log_id)
+        await again.close()
+    assert len(identities) == 1
+    assert before.log_id not in identities
+
+
+async def test_a_damaged_backup_is_refused_and_the_database_stays(store: SqliteStore, tmp_path: Path) -> None:
+    """Whatever is wrong with it: bytes in the middle, cut short, not a database, not there."""
+    good = tmp_path / "copy.db"
+    await store.backup(str(good))
+    await store.close()
+    content = good.read_bytes()
+    damaged = {
+        "middle": content[:20_000] + b"\xff" * 20_000 + content[40_000:],
+        "short": content[: len(content) // 2],
+        "notes": b"my notes " * 1_000,
+        "empty": b"",
+    }
+    for name, wrong in damaged.items():
+        (tmp_path / name).write_bytes(wrong)
+        with pytest.raises(BackupInvalid):
+            replace(tmp_path / name, tmp_path / "callboard.db", NOW)
+    with pytest.raises(BackupInvalid):
+        replace(tmp_path / "nowhere", tmp_path / "callboard.db", NOW)
+    again = SqliteStore(tmp_path / "callboard.db")
+    await again.open()
+    assert (await again.stream(STREAM)).version == 10
+    await again.close()
+    assert not list(tmp_path.glob("*restor*"))
+
+
+async def test_a_restore_over_a_damaged_database_keeps_the_damaged_one(store: SqliteStore, tmp_path: Path) -> None:
+    """It may be all that is left of something; and its log is not taken for the new one's."""
+    await store.backup(str(tmp_path / "copy.db"))
+    await store.close()
+    database = tmp_path / "callboard.db"
+    database.write_bytes(b"\xff" * 8_192)
+    database.with_name("callboard.db-wal").write_bytes(b"\xee" * 8_192)
+    _, kept = replace(tmp_path / "copy.db", database, NOW)
+    assert kept is not None
+    assert kept.read_bytes() == b"\xff" * 8_192
+    again = SqliteStore(database)
+    await again.open()
+    assert [e.version for e in await again.events(STREAM, Version(0), 100)] == list(range(1, 11))
+    await again.close()
