@@ -16,6 +16,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
@@ -115,12 +116,13 @@ class Callboard:
         self.ended.set()
 
 
-async def run(config: Config) -> int:
+async def run(config: Config, on_up: Callable[[str], object]) -> int:
     """Run until a signal, or until something vital died; return the exit code."""
     house = Callboard(config)
     _end_on_signals(house)
     await house.start()
     try:
+        on_up(house.url)
         await house.ended.wait()
     finally:
         _log.info("callboard.closing", grace=config.shutdown.grace)
@@ -129,11 +131,11 @@ async def run(config: Config) -> int:
     return 0 if house.fault is None else 1
 
 
-def serve(config: Config) -> int:
-    """Run Callboard in this process, on the fastest loop there is."""
+def serve(config: Config, on_up: Callable[[str], object] = lambda _: None) -> int:
+    """Run Callboard in this process, on the fastest loop there is; `on_up` is told where the door is open."""
     logs.configure(config.log.level, config.log.format)
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(run(config))
+        return runner.run(run(config, on_up))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -6,12 +6,12 @@ import asyncio
 import os
 import platform
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from callboard.app import new_loop
 from callboard.bench import journal, raw
 from callboard.bench.report import Figures, Report, Spread
 from callboard.errors import BadInput
@@ -48,7 +48,7 @@ def run(
             python=platform.python_version(),
             platform=platform.platform(),
             cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-            event_loop=_new_loop().__module__,
+            event_loop=new_loop().__module__,
             durability=raw.durability(place),
             bare_commit_us=round(bare * 1e6, 1),
             journal={
@@ -67,7 +67,7 @@ def _level(
     for number in range(1, rounds + 1):
         progress(f"{name}: round {number} of {rounds}")
         with tempfile.TemporaryDirectory(dir=place) as folder:
-            with asyncio.Runner(loop_factory=_new_loop) as runner:
+            with asyncio.Runner(loop_factory=new_loop) as runner:
                 one = runner.run(journal.measure(Path(folder), callers, seconds))
             limits.append(raw.measure(Path(folder), one.batches, callers))
         ours.append(one.per_s)
@@ -93,12 +93,3 @@ def _spread(values: Sequence[float]) -> Spread:
 def _milliseconds(latencies: list[float], quantile: float) -> float:
     latencies.sort()
     return round(latencies[min(len(latencies) - 1, int(len(latencies) * quantile))] * 1e3, 4)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop of the kind that the server runs on."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop  # noqa: PLC0415 - it does not exist on every platform
-
-    return uvloop.new_event_loop()

@@ -6,6 +6,7 @@ Each is a function: its signature is the command's, its docstring the help. It r
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from callboard.cli import DONE, FAILED, terminal
 from callboard.cli.place import Place
 
 if TYPE_CHECKING:
+    from callboard.bench import Report
     from callboard.config import Config
     from callboard.web.wire import BackupMade, DoctorReport, LogRow, Pruned
 
@@ -64,23 +66,18 @@ def up(
     config = place.config(door__host=host, door__port=port, log__level=log_level, log__format=log_format)
     from callboard.app import serve  # noqa: PLC0415
 
-    # Where somebody is at home already, `serve` says so; a welcome before that would be a lie.
-    if not place.as_json and place.folder().holder() is None:
-        _banner(config)
-    return serve(config)
+    return serve(config, (lambda _: None) if place.as_json else partial(_banner, config))
 
 
-def _banner(config: Config) -> None:
-    host = f"[{config.door.host}]" if ":" in config.door.host else config.door.host
-    address = f"http://{host}:{config.door.port}" if config.door.port else "a free port; the log says which"
+def _banner(config: Config, url: str) -> None:
+    """Say where to look, once there is something to look at."""
     terminal.say(
-        f"Callboard {version()}",
-        f"  open      {address}",
+        f"Callboard {version()} is up",
         f"  project   {config.project}",
         f"  data      {config.data_folder}",
-        "  ask       callboard doctor · callboard log",
+        "  ask       callboard doctor · callboard log (in the project folder)",
         "  stop      Ctrl+C",
-        "",
+        f"  open      {url}",
     )
 
 
@@ -263,7 +260,12 @@ def bench(
         report = run(folder, only=only, seconds=seconds, rounds=rounds, progress=progress)
     if as_json:
         terminal.document(report)
-        return DONE
+    else:
+        _print_report(report)
+    return DONE
+
+
+def _print_report(report: Report) -> None:
     terminal.say(
         f"{report.platform}, Python {report.python}, {report.cores} cores, {report.event_loop}",
         "durability: " + ", ".join(f"{name} {value}" for name, value in report.durability.items()),
@@ -284,4 +286,3 @@ def bench(
             for name, one in report.journal.items()
         ],
     )
-    return DONE

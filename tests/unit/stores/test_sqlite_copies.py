@@ -54,7 +54,7 @@ async def test_a_backup_taken_while_work_goes_on_is_one_moment_of_the_log(
 
 
 async def test_a_backup_never_overwrites_and_leaves_no_litter(store: SqliteStore, tmp_path: Path) -> None:
-    """An existing file and a missing folder are refused; nothing half-made stays."""
+    """An existing file and a missing folder are refused, nothing half-made stays, and others cannot read it."""
     target = tmp_path / "copy.db"
     target.write_text("precious")
     with pytest.raises(AlreadyExists):
@@ -62,6 +62,8 @@ async def test_a_backup_never_overwrites_and_leaves_no_litter(store: SqliteStore
     with pytest.raises(BackupInvalid):
         await store.backup(str(tmp_path / "nowhere" / "copy.db"))
     assert target.read_text() == "precious"
+    await store.backup(str(tmp_path / "another.db"))
+    assert (tmp_path / "another.db").stat().st_mode & 0o077 == 0
     assert not list(tmp_path.glob("*partial*"))
 
 
