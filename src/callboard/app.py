@@ -2,8 +2,8 @@
 
     lock the data folder → open the store → supervisor (journal, timers) → front desk → open the door
 
-and in the reverse order at the end. Whatever fails on the way up is taken down again as far as it had come, so a
-start that is refused leaves nothing behind.
+and in the reverse order at the end. Whatever fails on the way up is taken down again as far as it had come,
+so a start that is refused leaves nothing behind.
 
 The first SIGTERM or SIGINT begins an orderly end: no new work, what is in flight finishes within
 `shutdown.grace`, what was accepted is committed. A second signal ends the process at once. Either way nothing
@@ -42,7 +42,7 @@ class Callboard:
         self.config = config
         self.clock = clock or SystemClock()
         self.ended = asyncio.Event()
-        """Set when the house must come down: by a signal, or because a part of it died that it cannot do without."""
+        """Set when the house must come down: by a signal, or because a vital part of it died."""
         self.fault: BaseException | None = None
         self.url = ""
         self._parts = AsyncExitStack()

@@ -70,7 +70,7 @@ SomeTime = msgspec.Meta(gt=0)
 
 def is_loopback(host: str) -> bool:
     """Whether a host, as written, can only be reached from this machine."""
-    import ipaddress  # noqa: PLC0415
+    import ipaddress  # noqa: PLC0415 - the CLI starts faster without
 
     if host.lower() == "localhost":
         return True
@@ -293,7 +293,7 @@ def _read(field: Field, item: _Given, faults: list[Fault]) -> object:
     try:
         if unit is not None:
             if not isinstance(value, str):
-                raise ValueError(f"expected text such as {field.write(field.default)}")  # noqa: TRY301
+                raise ValueError(f"expected text such as {field.write(field.default)}")  # noqa: TRY301 - noted below
             value = unit.read(value)
         value = msgspec.convert(value, field.kind, strict=not item.lax)
         wrong = field.setting.check(value)
@@ -309,7 +309,7 @@ def _read(field: Field, item: _Given, faults: list[Fault]) -> object:
 
 def _from_file(path: Path, faults: list[Fault]) -> Iterator[_Given]:
     """Yield what the file sets; a file that is not there sets nothing."""
-    import tomllib  # noqa: PLC0415
+    import tomllib  # noqa: PLC0415 - as above
 
     try:
         tables = tomllib.loads(path.read_text("utf-8"))

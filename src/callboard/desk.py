@@ -1,7 +1,7 @@
 """The front desk: answers what comes through the door, out of the parts of the house.
 
-It is the door's `Desk`. Health is said from memory, so asking for it every second costs no database access; all
-else is asked of the store, and what an operator did is put into the log with the name of who did it.
+It is the door's `Desk`. Health is said from memory, so asking for it every second costs no database access;
+all else is asked of the store, and what an operator did is put into the log with the name of who did it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from callboard.actors import Describe, Directory, Ref, State
+from callboard.actors import Describe, Ref, State
+from callboard.actors.children import Request
 from callboard.actors.journal import Journal, JournalActor
 from callboard.clock import Clock
 from callboard.config import Config
@@ -27,9 +28,9 @@ LEAST_FREE_BYTES = 256 * 1024 * 1024
 
 FIXES = {
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
-    "integrity": "Stop the server, keep a copy of the file, and restore the last backup: callboard restore FILE.",
+    "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
     "projections": "Stop the server and run: callboard rebuild.",
-    "disk": "Make room on the disk, or let retention take old facts: see [retention] in config/callboard.toml.",
+    "disk": "Make room on the disk, or let retention take old facts: [retention] in config/callboard.toml.",
 }
 
 
@@ -44,7 +45,7 @@ class FrontDesk:
         store: Store,
         journal: Journal,
         writer: JournalActor,
-        supervisor: Ref[object],
+        supervisor: Ref[Request],
         clock: Clock,
         head: Head,
     ) -> None:
@@ -104,7 +105,10 @@ class FrontDesk:
         head = await self._store.head()
         begin = Position(0) if after is None else head.resolve(after)
         entries = await self._store.log(begin, limit, tenant=tenant)
-        rows = [wire.LogRow(**{name: getattr(entry, name) for name in entry.__struct_fields__}) for entry in entries]
+        rows = [
+            wire.LogRow(**{name: getattr(entry, name) for name in entry.__struct_fields__})
+            for entry in entries
+        ]
         return wire.LogPage(data=rows, next=head.cursor(entries[-1].position if entries else begin))
 
     def _readiness(self) -> Finding:

@@ -10,8 +10,9 @@ upcaster from each older one, so a log written years ago still reads:
 
     @fact("ticket_opened", revision=2, upcasts={1: lambda old: {"title": old["subject"]}})
 
-We are strict when writing and tolerant when reading: a value that JSON cannot hold faithfully is refused as it
-is handed in (`Unencodable`), while fields that are unknown to this version are passed over on the way back.
+We are strict when writing and tolerant when reading: a value that JSON cannot hold faithfully is refused as
+it is handed in (`Unencodable`), while fields that are unknown to this version are passed over on the way
+back.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def read(name: str, revision: int, data: str | bytes) -> msgspec.Struct:
     kind = _by_name.get(name)
     if kind is None or revision > kind.revision:
         msg = (
-            f"The log holds a {name!r} of revision {revision}, which this version of Callboard does not know: "
-            "it was written by a newer one, or by code that is no longer loaded."
+            f"The log holds a {name!r} of revision {revision}, which this version of Callboard does not "
+            "know: it was written by a newer one, or by code that is no longer loaded."
         )
         raise FactUnreadable(msg, type=name, revision=revision)
     try:

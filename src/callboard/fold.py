@@ -3,12 +3,13 @@
     BALANCE = Fold(start=Balance, evolve=evolve, revision=1)
     state, version = await load(store, stream, BALANCE)
 
-`evolve(state, event) -> state` is pure. A snapshot is the fold up to a version; it is only ever a shortcut. One
-that does not decode, or that another revision of `evolve` made, is passed over with a warning and the stream is
-folded from its beginning: the result is the same, and `snapshot + tail = full fold` is a tested property.
+`evolve(state, event) -> state` is pure. A snapshot is the fold up to a version; it is only ever a shortcut.
+One that does not decode, or that another revision of `evolve` made, is passed over with a warning and the
+stream is folded from its beginning: the result is the same, and `snapshot + tail = full fold` is a tested
+property.
 
-Whoever appends to a stream asks `snapshot_due(before, after)` and puts the snapshot into the turn *after* the one
-that reached it, or into any later one: it is state, not a fact, and may be late or missing.
+Whoever appends to a stream asks `snapshot_due(before, after)` and puts the snapshot into the turn *after* the
+one that reached it, or into any later one: it is state, not a fact, and may be late or missing.
 """
 
 from __future__ import annotations

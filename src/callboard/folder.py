@@ -47,7 +47,7 @@ if sys.platform == "win32":  # pragma: no cover
     _FAR = 1 << 30
     """Windows keeps others from reading what is locked, so a byte beyond the text is locked."""
 
-    def _try_lock(file: int, *, shared: bool = False) -> bool:  # noqa: ARG001
+    def _try_lock(file: int, *, shared: bool = False) -> bool:  # noqa: ARG001 - Windows has one kind of lock
         os.lseek(file, _FAR, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)

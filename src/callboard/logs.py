@@ -160,7 +160,7 @@ def _as_json(_logger: object, _method: str, event: Event) -> str:
 def _harmless(value: object) -> str:
     try:
         return str(value)
-    except Exception as fault:  # noqa: BLE001
+    except Exception as fault:  # noqa: BLE001 - a `repr` may raise anything
         return f"<{type(value).__name__} that cannot be written: {type(fault).__name__}>"
 
 

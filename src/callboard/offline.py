@@ -1,7 +1,7 @@
 """What can be done with a data folder while no server runs: look, copy, prune, restore, rebuild.
 
-Each takes the folder's lock for as long as it works, so that no server starts meanwhile. What an operator does
-here goes into the log like what is done through the door.
+Each takes the folder's lock for as long as it works, so that no server starts meanwhile. What an operator
+does here goes into the log like what is done through the door.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from callboard import desk
 from callboard.clock import SystemClock
@@ -69,17 +68,16 @@ async def restore(config: Config, source: Path) -> wire.Restored:
     now = _clock.now()
     with folder.lock(now):
         _, kept = replace(source, folder.database, now)
+        beside = None if kept is None else str(kept)
         store = SqliteStore(folder.database)
         # Opened once, so that the copy gets its own identity now and the restoring is in its log.
         await store.open()
         try:
-            await _record(store, "restore", str(source), {"kept": kept and str(kept)})
+            await _record(store, "restore", str(source), {"kept": beside})
             head = await store.head()
         finally:
             await store.close()
-    return wire.Restored(
-        path=str(folder.database), kept=kept and str(kept), log_id=head.log_id, head=head.position
-    )
+    return wire.Restored(path=str(folder.database), kept=beside, log_id=head.log_id, head=head.position)
 
 
 @asynccontextmanager
@@ -96,7 +94,7 @@ async def _store(config: Config) -> AsyncIterator[SqliteStore]:
             await store.close()
 
 
-async def _record(store: SqliteStore, action: str, target: str, data: Any) -> None:
+async def _record(store: SqliteStore, action: str, target: str, data: object) -> None:
     """Put what was done into the log."""
     turn = Turn(at=_clock.now(), ids=SystemIds(), principal=LOCAL_USER)
     turn.act(action, target, data)

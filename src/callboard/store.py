@@ -165,7 +165,7 @@ Outcome = Receipt | CallboardError
 """What became of one turn among those committed together."""
 
 
-class CommitInDoubt(Exception):  # noqa: N818 - a state of knowledge, not an error: it never reaches a user
+class CommitInDoubt(Exception):
     """The commit failed: its turns are neither acknowledged nor refused until `settle` has looked."""
 
     def __init__(self, fault: CallboardError, outcomes: Sequence[Outcome], mark: int) -> None:
@@ -198,8 +198,8 @@ class Head(msgspec.Struct, frozen=True):
             raise PositionUnknown(msg)
         if log_id != self.log_id:
             msg = (
-                f"The cursor belongs to log {log_id[:40]!r}, and this is log {self.log_id!r}: the database was "
-                "restored or replaced. Read again from the beginning, or from a position that you know."
+                f"The cursor belongs to log {log_id[:40]!r}, and this is log {self.log_id!r}: the database "
+                "was restored or replaced. Read again from the beginning, or from a position that you know."
             )
             raise PositionUnknown(msg, log_id=self.log_id)
         if int(number) > self.position:
@@ -268,9 +268,7 @@ class Store(Protocol):
     async def head(self) -> Head:
         """Return the log's identity and its last position."""
 
-    async def log(
-        self, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
-    ) -> list[LogEntry]:
+    async def log(self, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT) -> list[LogEntry]:
         """Return facts of all kinds that follow a position, in order."""
 
     async def stream(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> Stream:
@@ -292,9 +290,7 @@ class Store(Protocol):
     ) -> Position | None:
         """Return up to where a bot's inbox, or one catch-up of it, is settled."""
 
-    async def deliveries(
-        self, message: Position, *, tenant: Tenant = DEFAULT_TENANT
-    ) -> list[Delivery]:
+    async def deliveries(self, message: Position, *, tenant: Tenant = DEFAULT_TENANT) -> list[Delivery]:
         """Return what became of a message, by bot."""
 
     async def waits(self, owner: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> list[Wait]:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from callboard import facts
-from callboard.changes import Change, OpenWait, Place, Ref, SaveSnapshot, KeepTimer
+from callboard.changes import Change, KeepTimer, OpenWait, Place, Ref, SaveSnapshot
 from callboard.errors import BadInput, TurnTooLarge
 from callboard.ids import (
     DEFAULT_TENANT,
@@ -143,9 +143,12 @@ class Turn:
         about = facts.encode(metadata) if metadata else NO_METADATA
         cause = self.cause if cause is None else cause
         encoded = [(facts.registered(type(value)), value, facts.encode(value)) for value in new]
-        refs = self._count(len(encoded), _size(about) * len(encoded) + sum(_size(data) for _, _, data in encoded))
+        refs = self._count(
+            len(encoded), _size(about) * len(encoded) + sum(_size(data) for _, _, data in encoded)
+        )
         events = tuple(
-            NewEvent(EventId(self._ids.new()), type_, value, data, about, cause) for type_, value, data in encoded
+            NewEvent(EventId(self._ids.new()), type_, value, data, about, cause)
+            for type_, value, data in encoded
         )
         self.entries.append(NewEvents(stream, kind, expected, events))
         return refs

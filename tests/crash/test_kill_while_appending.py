@@ -26,7 +26,7 @@ def test_whatever_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None
 
 
 def _run_and_kill(folder: Path, *, after: float) -> list[tuple[int, int, int]]:
-    """Let the appender work for a while after its first receipt, kill it, return what it had been promised."""
+    """Let the appender work for a while after its first receipt; kill it; return what it was promised."""
     with subprocess.Popen([sys.executable, APPENDER, folder], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

@@ -60,13 +60,27 @@ def say(project: Path, *words: str | Path, **more: str) -> subprocess.CompletedP
 def up(project: Path, *flags: str, wrap: tuple[str, ...] = (), **more: str) -> Iterator[Server]:
     """Start a server on a free port, wait until it is up, and see that it is gone at the end."""
     errors = project / f"stderr-{time.monotonic_ns()}.log"
-    with errors.open("w") as stderr, subprocess.Popen(
-        [*wrap, *CALLBOARD, "up", "--project", str(project), "--port", "0", "--log-format", "json", *flags],
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        env=environment(**more),
-    ) as process:
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen(
+            [
+                *wrap,
+                *CALLBOARD,
+                "up",
+                "--project",
+                str(project),
+                "--port",
+                "0",
+                "--log-format",
+                "json",
+                *flags,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=environment(**more),
+        ) as process,
+    ):
         try:
             yield Server(process, project, _url(process, errors), errors)
         finally:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import os
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -146,9 +149,6 @@ def test_a_database_of_a_newer_version_stops_the_start_with_one_sentence(tmp_pat
         server.process.wait(timeout=30)
     script = "INSERT INTO schema_migrations VALUES (9999, '9999_from_the_future', 'x', 0)"
     database = tmp_path / "data" / "callboard.db"
-    import contextlib
-    import sqlite3
-
     with contextlib.closing(sqlite3.connect(database)) as db:
         db.execute(script)
         db.commit()
@@ -185,7 +185,7 @@ def test_many_at_the_door_at_once_are_all_answered(tmp_path: Path) -> None:
 
 
 def traced(server: Server, seconds: float, trace: Path) -> list[str]:
-    """Watch the server's system calls for a while; return those that touch its data folder or read and write."""
+    """Watch the server's system calls for a while; return them, files by their names."""
     with subprocess.Popen(
         ["strace", "-f", "-qq", "-y", "-o", str(trace), "-p", str(server.process.pid)],
         stderr=subprocess.PIPE,
@@ -225,7 +225,5 @@ def traced_while_asked(server: Server, tmp_path: Path) -> list[str]:
 
 
 def _processor_seconds(pid: int) -> float:
-    import os
-
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -101,7 +101,7 @@ async def test_a_snapshot_that_cannot_be_believed_is_passed_over(broken: str) ->
 
 
 async def test_a_sound_snapshot_is_believed() -> None:
-    """Or rebuilding would always read everything: what it says is taken, even where the log says otherwise."""
+    """Or rebuilding would always read everything: what it says is taken, even against the log."""
     store = SqliteStore(connect=inline)
     await store.open()
     await pay(store, [5] * 60, 0)

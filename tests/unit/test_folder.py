@@ -227,7 +227,7 @@ def test_the_key_is_for_its_owner_alone(folder: DataFolder) -> None:
 @pytest.mark.parametrize(
     ("mode", "good"), [(0o600, True), (0o640, True), (0o400, True), (0o604, False), (0o602, False)]
 )
-def test_a_key_that_everybody_can_read_or_write_is_refused(folder: DataFolder, mode: int, good: bool) -> None:  # noqa: FBT001
+def test_a_key_that_everybody_can_read_or_write_is_refused(folder: DataFolder, mode: int, good: bool) -> None:
     folder.ensure_key()
     folder.key_file.chmod(mode)
     if good:

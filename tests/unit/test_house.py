@@ -32,7 +32,7 @@ BROKEN = [
     ("floors", "clock.py", "def later() -> None:\n    from callboard import ids"),
     ("floors", "ids.py", "if TYPE_CHECKING:\n    from callboard.store import Store"),
     ("floors", "actors/supervisor.py", "import callboard.stores.sqlite"),
-    ("floors", "bench.py", "import callboard.app"),
+    ("floors", "app.py", "import callboard.bench"),
     ("floors", "somewhere.py", "# a new file that has not chosen its floor"),
     ("floors", "somewhere/__init__.py", "# nor has this folder"),
     ("pykka", "actors/supervisor.py", "import pykka"),

@@ -101,7 +101,7 @@ def test_what_is_below_the_level_is_not_written(lines: io.StringIO) -> None:
 def test_a_secret_is_in_no_line_whatever_way_it_takes(lines: io.StringIO, style: str) -> None:
     """Event, field, nested value, foreign line and traceback: the key must be in none of them."""
     logs.configure("info", style, lines)
-    secret = 'k3y-"quoted"-k3y'  # noqa: S105
+    secret = 'k3y-"quoted"-k3y'
     logs.keep_secret(secret)
     log.info("with %s", secret, field=secret, nested={"deep": [secret]})
     logging.getLogger("uvicorn.error").warning("Authorization: Bearer %s", secret)

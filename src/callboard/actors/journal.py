@@ -4,28 +4,29 @@
 
 Theory of operation
     Group commit. While one transaction is on its way to the disk, turns gather in the inbox; when it returns,
-    all of them go into the next. Nothing waits for a timer: a lone turn is written at once, and a thousand that
-    wait share one fsync. Each is answered for itself, after the disk has it.
+    all of them go into the next. Nothing waits for a timer: a lone turn is written at once, and a thousand
+    that wait share one fsync. Each is answered for itself, after the disk has it.
 
-    A turn that was handed in cannot be taken back. A caller that gives up stops waiting, nothing more; it must
-    not hand the turn in again. Until it is accepted by the bounded inbox (`commit` waits for room) it is not
-    handed in, and giving up leaves nothing.
+    A turn that was handed in cannot be taken back. A caller that gives up stops waiting, nothing more; it
+    must not hand the turn in again. Until it is accepted by the bounded inbox (`commit` waits for room) it is
+    not handed in, and giving up leaves nothing.
 
     Three things can become of a batch (`callboard.store` tells them apart). *Answered*: each turn has its
-    receipt or its own refusal. *Unavailable*: nothing exists of it; every turn is refused with the reason, and
-    readiness is false until a commit succeeds. *In doubt*: the commit itself failed, and its rows may be there
-    or not, or even reappear at the next start. Its turns get no answer until a later commit has reached the disk
-    and been read back; those that come meanwhile are refused. While anything is wrong the journal tries again by
-    itself, with growing pauses, so work goes on when the fault is gone, also if nobody asks for anything.
+    receipt or its own refusal. *Unavailable*: nothing exists of it; every turn is refused with the reason,
+    and readiness is false until a commit succeeds. *In doubt*: the commit itself failed, and its rows may be
+    there or not, or even reappear at the next start. Its turns get no answer until a later commit has reached
+    the disk and been read back; those that come meanwhile are refused. While anything is wrong the journal
+    tries again by itself, with growing pauses, so work goes on when the fault is gone, also if nobody asks
+    for anything.
 
 Invariants
-    No turn is acknowledged that is not on disk. No turn is refused that may be there. Turns are committed in the
-    order in which they were accepted.
+    No turn is acknowledged that is not on disk. No turn is refused that may be there. Turns are committed in
+    the order in which they were accepted.
 
 Rejected
     A short wait to gather larger batches: it makes every lone turn slower, and under load the disk itself is
-    the wait. Refusing turns at once while a fault lasts: trying each is cheap, and finds out soonest that it is
-    gone.
+    the wait. Refusing turns at once while a fault lasts: trying each is cheap, and finds out soonest that it
+    is gone.
 """
 
 from __future__ import annotations
@@ -192,8 +193,8 @@ class JournalActor(LoopActor["Turn | Settle"]):
             _answer(
                 envelope,
                 OutcomeUnknown(
-                    "The disk failed while this was being written, and the server ended before it was known whether "
-                    "it took place: look whether it is there before you do it again."
+                    "The disk failed while this was being written, and the server ended before it was known "
+                    "whether it took place: look whether it is there before you do it again."
                 ),
             )
 

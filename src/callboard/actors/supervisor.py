@@ -11,8 +11,8 @@
     )
 
 Theory of operation
-    Children are started in the order of the list and ended in reverse, each within `grace` seconds, so a child
-    may count on those before it for all of its life.
+    Children are started in the order of the list and ended in reverse, each within `grace` seconds, so a
+    child may count on those before it for all of its life.
 
     When a child ends by itself, `RESTARTS` says whether it is started again. A new start waits 0.1 s, and
     twice as long after each further one within a minute, up to 30 s. More than five in a minute, and the
@@ -246,8 +246,7 @@ class Supervisor(LoopActor[Request]):
             _log.error("child.quarantined", child=record.child.name, error=record.last_error)
             return
         delay = self._limit.delay(len(recent))
-        # Counted at the time of the restart, or slow back-offs would let more of them into one window.
-        recent.append(now + delay)
+        recent.append(now)
         record.state = State.BACKING_OFF
         record.alarm = self.clock.call_at(now + delay, self._launch_again, record)
         _log.warning("child.restarting", child=record.child.name, delay=delay, error=record.last_error)
@@ -265,7 +264,7 @@ class Supervisor(LoopActor[Request]):
     async def on_stop(self) -> None:
         await self._end_children()
 
-    async def on_failure(self, error: BaseException) -> None:  # noqa: ARG002
+    async def on_failure(self, error: BaseException) -> None:  # noqa: ARG002 - every hook is handed it
         """Leave no orphans behind."""
         for record in reversed(self._records.values()):
             if record.ref is not None:

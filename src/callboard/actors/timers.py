@@ -167,7 +167,7 @@ class Timers(LoopActor[SetTimer | CancelTimer | DescribeTimers]):
     async def on_stop(self) -> None:
         self._disarm()
 
-    async def on_failure(self, error: BaseException) -> None:  # noqa: ARG002
+    async def on_failure(self, error: BaseException) -> None:  # noqa: ARG002 - every hook is handed it
         self._disarm()
 
     def set(self, timer: SetTimer) -> bool:

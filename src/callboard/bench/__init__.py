@@ -1,11 +1,12 @@
 """`callboard bench`: what this machine gives, and how much of it Callboard hands on.
 
-Each figure of ours stands beside the raw limit that was measured in the same run, on the same file system: the
-same statements with the same rows and pragmas, said by one thread to SQLite, in the batch sizes that the journal
-made. Rounds of both alternate, so a machine that slows down slows down both; what is reported is the median of
-the rounds, with the lowest and the highest beside it.
+Each figure of ours stands beside the raw limit that was measured in the same run, on the same file system:
+the same statements with the same rows and pragmas, said by one thread to SQLite, in the batch sizes that the
+journal made. Rounds of both alternate, so a machine that slows down slows down both; what is reported is the
+median of the rounds, with the lowest and the highest beside it.
 
-In reading order: `workload` (what is written), `journal` (through the house), `raw` (past the house), `report`.
+In reading order: `workload` (what is written), `journal` (through the house), `raw` (past the house),
+`report`.
 """
 
 from callboard.bench.report import Figures, Report

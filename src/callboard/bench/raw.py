@@ -1,8 +1,8 @@
 """Past the house: the same rows, by the same statements, from one thread straight into SQLite.
 
-The statements are not written down a second time. The adapter commits the batches to a `Recorder`, which keeps
-what it was told to execute; that is then said to a real connection, and only this is timed: SQLite and the calls
-into it, and nothing of ours.
+The statements are not written down a second time. The adapter commits the batches to a `Recorder`, which
+keeps what it was told to execute; that is then said to a real connection, and only this is timed: SQLite and
+the calls into it, and nothing of ours.
 """
 
 from __future__ import annotations

@@ -52,14 +52,13 @@ def run(
             durability=raw.durability(place),
             bare_commit_us=round(bare * 1e6, 1),
             journal={
-                name: _level(place, name, callers, seconds, rounds, progress) for name, callers in levels.items()
+                name: _level(place, name, callers, seconds, rounds, progress)
+                for name, callers in levels.items()
             },
         )
 
 
-def _level(
-    place: Path, name: str, callers: int, seconds: float, rounds: int, progress: Progress
-) -> Figures:
+def _level(place: Path, name: str, callers: int, seconds: float, rounds: int, progress: Progress) -> Figures:
     ours: list[float] = []
     limits: list[float] = []
     latencies: list[float] = []

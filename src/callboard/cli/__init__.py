@@ -25,8 +25,8 @@ DONE, FAILED, WRONG, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    from callboard.cli import terminal  # noqa: PLC0415
-    from callboard.errors import CallboardError  # noqa: PLC0415
+    from callboard.cli import terminal
+    from callboard.errors import CallboardError
 
     as_json = "--json" in words
     try:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def exit_code(error: Exception) -> int:
     """Return the exit code that says what kind of error this is."""
-    from callboard import errors  # noqa: PLC0415
+    from callboard import errors
 
     if isinstance(error, errors.BadInput | errors.NotFound):
         return WRONG
@@ -54,10 +54,10 @@ def exit_code(error: Exception) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from cyclopts import CycloptsError  # noqa: PLC0415
+    from cyclopts import CycloptsError
 
-    from callboard.cli.words import app  # noqa: PLC0415
-    from callboard.errors import BadInput  # noqa: PLC0415
+    from callboard.cli.words import app
+    from callboard.errors import BadInput
 
     try:
         result = app(words, exit_on_error=False, print_error=False, result_action="return_value")

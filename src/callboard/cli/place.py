@@ -51,7 +51,7 @@ class Place:
 
     def config(self, **flags: object) -> Config:
         """Return the settings of this place; flags are named `section__key`."""
-        from callboard import config  # noqa: PLC0415
+        from callboard import config
 
         given: dict[str, Any] = {name.replace("__", "."): value for name, value in flags.items()}
         if self.data is not None:
@@ -61,13 +61,13 @@ class Place:
 
     def folder(self) -> DataFolder:
         """Return the data folder of this place."""
-        from callboard.folder import DataFolder  # noqa: PLC0415
+        from callboard.folder import DataFolder
 
         return DataFolder(self.config().data_folder)
 
     def client(self) -> Client:
         """Return a client of the running server, or raise `ServerUnreachable`."""
-        from callboard.web.client import Client  # noqa: PLC0415
+        from callboard.web.client import Client
 
         return Client.find(self.folder())
 
@@ -83,10 +83,10 @@ class Place:
         self, files: Callable[[Config], Coroutine[Any, Any, T]], *, database_needed: bool = True
     ) -> T:
         """Run a function over the files, with warnings going to standard error."""
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
-        from callboard import logs  # noqa: PLC0415
-        from callboard.errors import NotFound  # noqa: PLC0415
+        from callboard import logs
+        from callboard.errors import NotFound
 
         config, folder = self.config(), self.folder()
         if database_needed and not folder.database.exists():

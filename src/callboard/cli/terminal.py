@@ -25,7 +25,7 @@ def harmless(text: object) -> str:
 
 def document(value: object) -> None:
     """Print a value as one JSON document, indented when a person looks at it."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     text = msgspec.json.encode(value)
     if sys.stdout.isatty():
@@ -41,10 +41,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequen
         sys.stdout.writelines("\t".join(row) + "\n" for row in cells)
         sys.stdout.flush()
         return
-    from rich import box  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head, style in zip(heads, styles or [""] * len(heads), strict=True):
@@ -63,7 +63,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     with Console(stderr=True).status("") as status:
         yield lambda text: status.update(harmless(text))
@@ -80,7 +80,7 @@ def say(*lines: str) -> None:
 def complain(error: CallboardError, *, as_json: bool) -> None:
     """Print an error on standard error: its sentence, or the whole of it as JSON."""
     if as_json:
-        import msgspec  # noqa: PLC0415
+        import msgspec
 
         said = {
             "code": error.details.get("code", error.code),

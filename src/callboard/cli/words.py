@@ -25,7 +25,7 @@ HERE = Place()
 
 def version() -> str:
     """Return the version of the installed package."""
-    from importlib.metadata import version as installed  # noqa: PLC0415
+    from importlib.metadata import version as installed
 
     return installed("callboard")
 
@@ -64,7 +64,7 @@ def up(
         pretty, json, or auto: pretty on a terminal.
     """
     config = place.config(door__host=host, door__port=port, log__level=log_level, log__format=log_format)
-    from callboard.app import serve  # noqa: PLC0415
+    from callboard.app import serve
 
     return serve(config, (lambda _: None) if place.as_json else partial(_banner, config))
 
@@ -92,7 +92,7 @@ def doctor(*, full: bool = False, place: Place = HERE) -> int:
     """
 
     def without_server(config: Config) -> Coroutine[None, None, DoctorReport]:
-        from callboard import offline  # noqa: PLC0415
+        from callboard import offline
 
         return offline.doctor(config, full=full)
 
@@ -122,7 +122,7 @@ def backup(file: Path, /, *, place: Place = HERE) -> int:
     path = file.expanduser().absolute()
 
     def without_server(config: Config) -> Coroutine[None, None, BackupMade]:
-        from callboard import offline  # noqa: PLC0415
+        from callboard import offline
 
         return offline.backup(config, path)
 
@@ -145,7 +145,7 @@ def restore(file: Path, /, *, place: Place = HERE) -> int:
     file
         A copy that `callboard backup` made.
     """
-    from callboard import offline  # noqa: PLC0415
+    from callboard import offline
 
     path = file.expanduser().absolute()
     restored = place.offline(lambda config: offline.restore(config, path), database_needed=False)
@@ -168,7 +168,7 @@ def prune(*, dry_run: bool = False, place: Place = HERE) -> int:
     """
 
     def without_server(config: Config) -> Coroutine[None, None, Pruned]:
-        from callboard import offline  # noqa: PLC0415
+        from callboard import offline
 
         return offline.prune(config, dry_run=dry_run)
 
@@ -190,7 +190,7 @@ def rebuild(*, place: Place = HERE) -> int:
 
     The exit code is 1 when something was not as the log says: it is now.
     """
-    from callboard import offline  # noqa: PLC0415
+    from callboard import offline
 
     rebuilt = place.offline(offline.rebuild)
     if place.as_json:
@@ -254,7 +254,7 @@ def bench(
     as_json
         Print JSON.
     """
-    from callboard.bench import run  # noqa: PLC0415
+    from callboard.bench import run
 
     with terminal.progress() as progress:
         report = run(folder, only=only, seconds=seconds, rounds=rounds, progress=progress)

@@ -8,8 +8,8 @@
 Theory of operation (the idea is trio's `MockClock` with autojump)
     While alarms are set, a probe passes through the loop. Whatever is ready was handed to the loop's
     `call_soon`, which is counted. When nothing was handed over for `QUIET_PASSES` passes, nobody has anything
-    to do but wait, and time jumps to the earliest alarm. Alarms of one instant ring in the order in which they
-    were set; between two instants everybody works until all is quiet again.
+    to do but wait, and time jumps to the earliest alarm. Alarms of one instant ring in the order in which
+    they were set; between two instants everybody works until all is quiet again.
 
     The loop cannot see work in other threads. Announce it, and time stands still until it is done:
 

@@ -1,12 +1,12 @@
-"""What every adapter of the store must do, as a suite that an adapter passes by naming its factory:
+"""What every adapter of the store must do: a suite that an adapter passes by naming its factory.
 
     class TestSqliteInAFile(StoreConformance):
         @pytest.fixture
         def make_store(self, tmp_path):
             return lambda: SqliteStore(tmp_path / "callboard.db")
 
-`make_store` is called again to open the same store anew, as after a restart; an adapter that forgets says so with
-`survives_restart = False`. The cases speak to the port alone, so they hold for every database.
+`make_store` is called again to open the same store anew, as after a restart; an adapter that forgets says so
+with `survives_restart = False`. The cases speak to the port alone, so they hold for every database.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from callboard.changes import (
     Change,
     CloseWait,
     DropTimer,
+    KeepTimer,
     MoveCursor,
     OpenWait,
     RecordDelivery,
     SaveSnapshot,
-    KeepTimer,
 )
 from callboard.errors import ConcurrencyConflict, ConstraintViolated, PositionUnknown, StreamNotFound
 from callboard.facts import fact
@@ -177,7 +177,11 @@ class StoreConformance:
         (second,) = turn.append(STREAM, "story", [Noted("because of it")], expected=Version(1))
         turn.send(sender="desk", to=To("bot", "clerk"), type="ticket", body=1, cause=second)
         await commit(store, turn)
-        assert [(e.position, e.cause) for e in await store.log(Position(0), 10)] == [(1, None), (2, 1), (3, 2)]
+        assert [(e.position, e.cause) for e in await store.log(Position(0), 10)] == [
+            (1, None),
+            (2, 1),
+            (3, 2),
+        ]
 
     async def test_no_position_is_given_twice_after_a_restart(
         self, store: Store, make_store: Callable[[], Store]
@@ -198,7 +202,7 @@ class StoreConformance:
             await again.close()
 
     async def test_a_cursor_from_outside_means_one_log_and_nothing_past_its_head(self, store: Store) -> None:
-        """Another log's cursor, one past the head and one that is none are refused, never taken for "nothing new"."""
+        """Another log's, one past the head, one that is none: refused, never taken for "nothing new"."""
         await commit(store, noting("a", 0))
         head = await store.head()
         assert head.resolve(head.cursor(Position(1))) == 1
@@ -218,7 +222,9 @@ class StoreConformance:
     async def test_an_event_comes_back_as_it_went_in(self, store: Store) -> None:
         """Every field of an event survives, its time to the microsecond."""
         turn = new_turn()
-        turn.append(STREAM, "story", [Noted("ünïcode\n\x00{{")], expected=Version(0), metadata={"hand": "left"})
+        turn.append(
+            STREAM, "story", [Noted("ünïcode\n\x00{{")], expected=Version(0), metadata={"hand": "left"}
+        )
         await commit(store, turn)
         (event,) = await store.events(STREAM, Version(0), 10)
         assert event.fact == Noted("ünïcode\n\x00{{")
@@ -263,7 +269,10 @@ class StoreConformance:
         assert await store.cursor(CLERK) is None
         with pytest.raises(StreamNotFound):
             await store.stream(StreamId("story:two"))
-        assert [e.fact for e in await store.events(STREAM, Version(0), 10)] == [Noted("before"), Noted("behind")]
+        assert [e.fact for e in await store.events(STREAM, Version(0), 10)] == [
+            Noted("before"),
+            Noted("behind"),
+        ]
 
     async def test_one_faulty_turn_among_a_hundred_is_refused_alone(self, store: Store) -> None:
         """A row that the store cannot hold refuses its own turn and none of its ninety-nine neighbours."""
@@ -290,7 +299,7 @@ class StoreConformance:
         assert await store.events(STREAM, Version(0), 10) == []
 
     async def test_tenants_do_not_see_each_other(self, store: Store) -> None:
-        """The same stream name in two tenants is two streams, and a page of the log holds one tenant's facts."""
+        """The same stream name in two tenants is two streams; a page of the log holds one tenant's facts."""
         other = Tenant("other")
         await commit(store, noting("ours", 0), noting("theirs", 0, tenant=other))
         assert [e.fact for e in await store.events(STREAM, Version(0), 10)] == [Noted("ours")]
@@ -338,14 +347,26 @@ class StoreConformance:
         await commit(store, first, second)
         found = await store.message(answer)
         assert found is not None
-        assert (found.position, found.cause, found.sender, found.to) == (2, 1, "clerk", To("channel", "desk.out"))
-        assert (found.type, found.body, found.headers, found.reply_to) == ("answer", "yes", {"lang": "pt"}, question)
+        assert (found.position, found.cause, found.sender, found.to) == (
+            2,
+            1,
+            "clerk",
+            To("channel", "desk.out"),
+        )
+        assert (found.type, found.body, found.headers, found.reply_to) == (
+            "answer",
+            "yes",
+            {"lang": "pt"},
+            question,
+        )
         assert (found.conversation, found.hops, found.at) == ("c-1", 3, NOON)
         assert await store.message(question, tenant=Tenant("other")) is None
 
     async def test_a_cursor_moves_forward_only(self, store: Store) -> None:
         """Whatever order its moves arrive in; each catch-up has a cursor of its own."""
-        await commit(store, changing(MoveCursor(CLERK, Position(5))), changing(MoveCursor(CLERK, Position(3))))
+        await commit(
+            store, changing(MoveCursor(CLERK, Position(5))), changing(MoveCursor(CLERK, Position(3)))
+        )
         await commit(store, changing(MoveCursor(CLERK, Position(2), subscription=Position(1))))
         assert await store.cursor(CLERK) == 5
         assert await store.cursor(CLERK, Position(1)) == 2
@@ -379,12 +400,20 @@ class StoreConformance:
         """Saying it again moves it; another tenant cannot touch it."""
         timer, other = TimerId(SystemIds().new()), TimerId(SystemIds().new())
         later = NOON + timedelta(days=1)
-        await commit(store, changing(KeepTimer(timer, NOON, STREAM, "retry"), KeepTimer(other, NOON, STREAM, "retry")))
+        await commit(
+            store, changing(KeepTimer(timer, NOON, STREAM, "retry"), KeepTimer(other, NOON, STREAM, "retry"))
+        )
         await commit(store, changing(KeepTimer(timer, later, STREAM, "retry", data="[1]")))
         stranger = Tenant("other")
-        await commit(store, changing(DropTimer(timer), KeepTimer(timer, NOON, STREAM, "theft"), tenant=stranger))
+        await commit(
+            store, changing(DropTimer(timer), KeepTimer(timer, NOON, STREAM, "theft"), tenant=stranger)
+        )
         timers = {found.id: found for found in await store.timers(None, 10)}
-        assert (timers[timer].due_at, timers[timer].kind, timers[timer].data) == (later, "retry", msgspec.Raw(b"[1]"))
+        assert (timers[timer].due_at, timers[timer].kind, timers[timer].data) == (
+            later,
+            "retry",
+            msgspec.Raw(b"[1]"),
+        )
         assert [found.id for found in await store.timers(min(timer, other), 10)] == [max(timer, other)]
         await commit(store, changing(DropTimer(timer), DropTimer(other)))
         assert await store.timers(None, 10) == []
@@ -422,7 +451,10 @@ class StoreConformance:
         declare = new_turn()
         declare.append(bot_stream(CLERK), "bot", [BotDeclared(CLERK, "python")], expected=Version(0))
         declare.append(
-            bot_stream(CLERK), "bot", [Subscribed(CLERK, "news.*"), Subscribed(CLERK, "all.**")], expected=Version(1)
+            bot_stream(CLERK),
+            "bot",
+            [Subscribed(CLERK, "news.*"), Subscribed(CLERK, "all.**")],
+            expected=Version(1),
         )
         await commit(store, declare)
         at = {"at": NOON}
@@ -461,7 +493,9 @@ class StoreConformance:
             turn = new_turn(at)
             turn.append(stream, "story", [Noted("a"), Closed()], expected=Version(0))
             await commit(store, turn)
-        await commit(store, noting("a", 0, open_), changing(OpenWait(WaitId(SystemIds().new()), waited, "x", "y")))
+        await commit(
+            store, noting("a", 0, open_), changing(OpenWait(WaitId(SystemIds().new()), waited, "x", "y"))
+        )
         pruned = await store.prune(Retention(streams_ended_before=NOON + timedelta(hours=1)))
         assert (pruned.streams, pruned.events) == (1, 2)
         with pytest.raises(StreamNotFound):

@@ -1,8 +1,8 @@
 """A hundred thousand actors at once: what they weigh, and how their cost grows.
 
-Each measurement runs in a process of its own. The garbage collector is paused there: up to Python 3.13 it walks
-over all survivors each time that they have grown by a quarter, a cost of any such number of objects, which
-would drown what is measured here, the runtime's own growth. That the runtime needs no collector is part of it.
+Each measurement runs in a process of its own. The garbage collector is paused there: up to Python 3.13 it
+walks over all survivors each time that they have grown by a quarter, a cost of any such number of objects,
+which would drown what is measured here, the runtime's own growth. That it needs no collector is part of it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def weigh(count):
     del ref, refs
     await asyncio.sleep(0)
     left, _ = tracemalloc.get_traced_memory()
-    return {"each": used / count, "left": left / count}
+    return [used / count, left / count]
 
 async def measure(counts):
     await live(100)
@@ -61,20 +61,19 @@ print(json.dumps(asyncio.run(weigh(numbers[0]) if what == "weigh" else measure(n
 """
 
 
-def run(what: str, *numbers: int) -> dict[str, float] | list[float]:
+def run(what: str, *numbers: int) -> list[float]:
     """Run one measurement in a process of its own."""
     command = [sys.executable, "-c", CROWD, json.dumps([what, *numbers])]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-    result: dict[str, float] | list[float] = json.loads(done.stdout)
+    result: list[float] = json.loads(done.stdout)
     return result
 
 
 def test_an_idle_actor_weighs_little() -> None:
     """An idle actor takes less than 8 KB, everything included, and nothing of it stays when it has ended."""
-    weight = run("weigh", 20_000)
-    assert isinstance(weight, dict)
-    assert weight["each"] < 8_000
-    assert weight["left"] < 250  # the loop's set of tasks does not shrink
+    each, left = run("weigh", 20_000)
+    assert each < 8_000
+    assert left < 250  # the loop's set of tasks does not shrink
 
 
 def test_cost_grows_with_the_number_and_no_faster() -> None:

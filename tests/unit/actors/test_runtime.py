@@ -241,8 +241,10 @@ async def test_cancellation_while_handling_is_a_death() -> None:
 
     class Careful(Worker):
         async def on_failure(self, error: BaseException) -> None:
-            async with asyncio.timeout(10):
-                await asyncio.sleep(0)
+            task = asyncio.current_task()
+            assert task is not None
+            assert not task.cancelling(), "or asyncio.timeout would take it for its own"
+            await asyncio.sleep(0)
             await super().on_failure(error)
 
     worker = Careful()
@@ -289,7 +291,7 @@ async def test_asker_that_gives_up_disturbs_nobody(clock: JumpClock) -> None:
 
 
 async def test_closing_handles_first_what_was_accepted() -> None:
-    """aclose handles all accepted messages, answers their askers, and refuses later ones."""
+    """Closing handles all accepted messages, answers their askers, and refuses later ones."""
     worker = Worker()
     ref = worker.launch()
     asking = asyncio.ensure_future(ref.ask("asked"))
@@ -314,7 +316,7 @@ async def test_grace_ends_in_cancellation(clock: JumpClock) -> None:
 
 
 async def test_one_that_ignores_cancellation_is_left_behind(clock: JumpClock) -> None:
-    """aclose with a grace returns even if the actor swallows its cancellation."""
+    """Closing with a grace returns even if the actor swallows its cancellation."""
     gate = asyncio.get_running_loop().create_future()
 
     async def stubborn() -> None:
@@ -379,6 +381,24 @@ async def test_no_tell_vanishes_in_a_retirement() -> None:
                 await asyncio.sleep(0)
             await ref.aclose()
             assert (worker.seen == ["hello"]) is not refused
+
+
+async def test_askers_need_not_wait_for_the_cleaning_up() -> None:
+    """When an actor dies, its askers hear of it before on_failure has run."""
+    gate = asyncio.get_running_loop().create_future()
+
+    class Slow(Worker):
+        async def on_failure(self, error: BaseException) -> None:
+            await gate
+
+    ref = Slow.start()
+    ref.tell(fail)
+    with pytest.raises(ActorStopped) as stopped:
+        await ref.ask("?", timeout=60)
+    assert isinstance(stopped.value.__cause__, LookupError)
+    assert ref.ending is None
+    gate.set_result(None)
+    await ref.aclose()
 
 
 async def test_cancelled_before_its_first_step_still_ends() -> None:
@@ -446,6 +466,17 @@ async def test_tell_from_a_thread(clock: JumpClock) -> None:
     await ref.aclose()
     assert worker.seen == list(range(50))
     assert await asyncio.to_thread(tell_all) == [ActorStopped] * 60
+
+
+async def test_a_thread_never_touches_the_loop() -> None:
+    """A tell from a thread wakes an idle actor without a call that is not safe between threads."""
+    asyncio.get_running_loop().set_debug(enabled=True)  # such a call raises then
+    worker = Worker()
+    ref = worker.launch()
+    await ref.ask("idle from now on")
+    await asyncio.to_thread(ref.tell, "hello")
+    await ref.aclose()
+    assert worker.seen == ["idle from now on", "hello"]
 
 
 def test_tell_after_the_loop_is_gone() -> None:

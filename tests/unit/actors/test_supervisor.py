@@ -218,7 +218,7 @@ async def test_factory_that_fails_is_a_crash(stage: Stage) -> None:
 
 async def test_leftovers_go_to_the_successor_first(stage: Stage) -> None:
     """Tells that a dead child had accepted are handled by its successor, in order, before newer ones."""
-    async with stage.supervisor(stage.child("a")):
+    async with stage.supervisor(stage.child("a")) as house:
         for message in ("1", CRASH, "2", CRASH, "3"):
             stage.find("a").tell(message)
         await stage.clock.sleep(0.15)
@@ -226,6 +226,8 @@ async def test_leftovers_go_to_the_successor_first(stage: Stage) -> None:
         await stage.clock.sleep(1)
         stage.find("a").tell("5")
         await stage.find("a").ask("6")
+        assert (await stage.status(house, "a")).leftovers == 0
+        assert await house.ask(StopChild("a")) == []
     assert [seen for seen in stage.seen if len(seen) == 1] == ["1", "2", "3", "5", "6"]
 
 
@@ -304,6 +306,7 @@ async def test_does_not_restart_while_it_ends(stage: Stage) -> None:
 async def test_a_dying_supervisor_leaves_no_orphans(stage: Stage, order: str) -> None:
     """When the supervisor itself is killed, its children end too and nothing restarts."""
     async with stage.supervisor(*map(stage.child, "abc")) as house:
+        stage.find("b").tell(hang)
         if order == "cancel":
             house.cancel()
         else:
@@ -312,6 +315,7 @@ async def test_a_dying_supervisor_leaves_no_orphans(stage: Stage, order: str) ->
         await stage.clock.settle()
         assert len(stage.directory) == 0
         assert stage.clock.armed == 0
+        assert stage.clock.monotonic() == 0
 
 
 async def test_starts_and_stops_children_on_request(stage: Stage) -> None:

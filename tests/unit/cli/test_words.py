@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -69,8 +69,9 @@ class House(ModuleType):
         super().__init__("house")
         self.config: Config | None = None
 
-    def serve(self, config: Config) -> int:
+    def serve(self, config: Config, on_up: Callable[[str], object] = lambda _: None) -> int:
         self.config = config
+        on_up(f"http://{config.door.host}:{config.door.port}")
         return 0
 
     async def doctor(self, config: Config, *, full: bool) -> wire.DoctorReport:

@@ -54,7 +54,7 @@ async def test_a_backup_taken_while_work_goes_on_is_one_moment_of_the_log(
 
 
 async def test_a_backup_never_overwrites_and_leaves_no_litter(store: SqliteStore, tmp_path: Path) -> None:
-    """An existing file and a missing folder are refused, nothing half-made stays, and others cannot read it."""
+    """Existing files and missing folders are refused, nothing half-made stays, others cannot read it."""
     target = tmp_path / "copy.db"
     target.write_text("precious")
     with pytest.raises(AlreadyExists):
@@ -136,7 +136,9 @@ async def test_a_damaged_backup_is_refused_and_the_database_stays(store: SqliteS
     assert not list(tmp_path.glob("*restor*"))
 
 
-async def test_a_restore_over_a_damaged_database_keeps_the_damaged_one(store: SqliteStore, tmp_path: Path) -> None:
+async def test_a_restore_over_a_damaged_database_keeps_the_damaged_one(
+    store: SqliteStore, tmp_path: Path
+) -> None:
     """It may be all that is left of something; and its log is not taken for the new one's."""
     await store.backup(str(tmp_path / "copy.db"))
     await store.close()

@@ -8,11 +8,14 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import callboard.stores.sqlite as package
+from callboard.changes import MoveCursor
 from callboard.errors import (
     CallboardError,
     DiskFull,
@@ -20,14 +23,14 @@ from callboard.errors import (
     StartRefused,
     StoreCorrupt,
     StoreLocked,
-    StoreReadOnly,
     StoreUnavailable,
 )
-from callboard.ids import Position, StreamId, Version
-from callboard.store import Receipt
+from callboard.ids import BotName, Position, StreamId, Version
+from callboard.membership import BotDeclared, Subscribed, bot_stream
+from callboard.store import Receipt, Retention
 from callboard.stores.sqlite import SqliteStore
-from callboard.stores.sqlite.migrations import known
-from callboard.testing.store_conformance import STREAM, commit, noting, saying
+from callboard.stores.sqlite.migrations import Migration, known, migrate
+from callboard.testing.store_conformance import NOON, STREAM, changing, commit, new_turn, noting, saying
 from callboard.turn import To
 
 
@@ -68,7 +71,8 @@ async def ask_writer(store: SqliteStore, statement: str) -> object:
 
 
 @pytest.mark.parametrize(
-    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("auto_vacuum", 2)]
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("auto_vacuum", 2)],
 )
 async def test_the_live_writer_is_durable(store: SqliteStore, pragma: str, value: object) -> None:
     """Write-ahead log, a sync for each commit, references held, and a file that can shrink: read back."""
@@ -107,9 +111,13 @@ async def test_a_full_disk_is_said_and_work_goes_on_when_there_is_room(store: Sq
     await commit(store, noting("a", 0))
     pages = await ask_writer(store, "PRAGMA page_count")
     await ask_writer(store, f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(DiskFull):
+
+    async def until_full() -> None:
         for version in range(1, 1_000):
             await store.commit([noting("x" * 1_000, version)])
+
+    with pytest.raises(DiskFull):
+        await until_full()
     reached = (await store.stream(STREAM)).version
     await ask_writer(store, "PRAGMA max_page_count = 1000000")
     await commit(store, noting("room again", reached))
@@ -229,7 +237,9 @@ async def test_a_damaged_page_is_said_when_it_is_read(database: Path) -> None:
 
 async def test_a_data_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     """The file cannot be made where there is no folder."""
-    assert "cannot be opened" in await refuses_to_open(tmp_path / "nowhere" / "callboard.db", StoreUnavailable)
+    assert "cannot be opened" in await refuses_to_open(
+        tmp_path / "nowhere" / "callboard.db", StoreUnavailable
+    )
 
 
 async def test_a_closed_store_says_so(database: Path) -> None:
@@ -244,7 +254,9 @@ async def test_a_closed_store_says_so(database: Path) -> None:
 
 def objects(db: sqlite3.Connection) -> dict[str, str]:
     """Return every table, index and view by name, its text without comments and spaces."""
-    found = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'schema_migrations'")
+    found = db.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'schema_migrations'"
+    )
     return {name: " ".join(_without_comments(sql).split()) for name, sql in found}
 
 
@@ -254,8 +266,6 @@ def _without_comments(sql: str) -> str:
 
 async def test_the_schema_as_shown_equals_the_sum_of_the_migrations(database: Path) -> None:
     """`schema.sql` is what people read; the migrations are what runs."""
-    import callboard.stores.sqlite as package
-
     shown = (Path(package.__file__).parent / "schema.sql").read_text("utf-8")
     store = SqliteStore(database)
     await store.open()
@@ -267,8 +277,6 @@ async def test_the_schema_as_shown_equals_the_sum_of_the_migrations(database: Pa
 
 async def test_every_table_says_what_it_is(database: Path) -> None:
     """Fact, derived or state: the first word of the comment above each table."""
-    import callboard.stores.sqlite as package
-
     shown = (Path(package.__file__).parent / "schema.sql").read_text("utf-8")
     blocks = shown.split("\n\n")
     tables = [block for block in blocks if "CREATE TABLE" in block]
@@ -292,9 +300,6 @@ async def test_migrations_are_recorded_and_applied_once(database: Path) -> None:
 
 async def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(database: Path) -> None:
     """All or nothing: the first statement of a broken migration is undone with it."""
-    from callboard.stores.sqlite.migrations import Migration, migrate
-    from callboard.testing.store_conformance import NOON
-
     store = SqliteStore(database)
     await store.open()
     await commit(store, noting("a", 0))
@@ -305,9 +310,9 @@ async def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(dat
         with pytest.raises(sqlite3.OperationalError):
             migrate(db, NOON, migrations=[*known(), broken])
         assert objects(db) == before
-        assert migrate(db, NOON, migrations=[*known(), Migration(2, "0002_more", "CREATE TABLE more (x);\n")]) == [
-            "0002_more"
-        ]
+        assert migrate(
+            db, NOON, migrations=[*known(), Migration(2, "0002_more", "CREATE TABLE more (x);\n")]
+        ) == ["0002_more"]
     assert "0002_more" in await refuses_to_open(database, SchemaTooNew)
 
 
@@ -326,11 +331,6 @@ async def test_a_database_from_an_unreleased_build_is_refused(database: Path) ->
 
 async def test_the_file_really_shrinks(store: SqliteStore, database: Path) -> None:
     """Retention gives the room back to the disk, the write-ahead log included."""
-    from datetime import timedelta
-
-    from callboard.store import Retention
-    from callboard.testing.store_conformance import NOON
-
     for _ in range(20):
         await commit(store, *(saying("x" * 5_000, to=To("bot", "nobody")) for _ in range(50)))
     pruned = await store.prune(Retention(messages_before=NOON + timedelta(days=1)))
@@ -343,11 +343,6 @@ async def test_the_file_really_shrinks(store: SqliteStore, database: Path) -> No
 
 async def test_commits_go_on_while_retention_works(store: SqliteStore) -> None:
     """It takes little at a time, so a turn gets in between."""
-    from datetime import timedelta
-
-    from callboard.store import Retention
-    from callboard.testing.store_conformance import NOON
-
     await commit(store, *(saying("x", to=To("bot", "nobody")) for _ in range(3_000)))
     pruning = asyncio.create_task(store.prune(Retention(messages_before=NOON + timedelta(days=1))))
     before = 0
@@ -366,13 +361,14 @@ async def test_a_derived_table_that_was_tampered_with_is_found_and_mended(
     store: SqliteStore, database: Path
 ) -> None:
     """A full check says which, and a rebuild makes it what the log says."""
-    from callboard.ids import BotName
-    from callboard.membership import BotDeclared, Subscribed, bot_stream
-    from callboard.testing.store_conformance import new_turn
-
     clerk = BotName("clerk")
     turn = new_turn()
-    turn.append(bot_stream(clerk), "bot", [BotDeclared(clerk, "python"), Subscribed(clerk, "news")], expected=Version(0))
+    turn.append(
+        bot_stream(clerk),
+        "bot",
+        [BotDeclared(clerk, "python"), Subscribed(clerk, "news")],
+        expected=Version(0),
+    )
     await commit(store, turn)
     with plain(database) as other:
         other.execute("UPDATE bots SET description = 'an impostor'")
@@ -387,11 +383,9 @@ async def test_a_derived_table_that_was_tampered_with_is_found_and_mended(
 
 async def test_a_gap_in_a_stream_is_found(store: SqliteStore, database: Path) -> None:
     """As are a shared position and a cursor past the head."""
-    from callboard.changes import MoveCursor
-    from callboard.ids import BotName
-    from callboard.testing.store_conformance import changing
-
-    await commit(store, *(noting(str(n), n) for n in range(5)), changing(MoveCursor(BotName("b"), Position(1))))
+    await commit(
+        store, *(noting(str(n), n) for n in range(5)), changing(MoveCursor(BotName("b"), Position(1)))
+    )
     with plain(database) as other:
         other.execute("DELETE FROM workflow_events WHERE version = 3")
         other.execute("UPDATE bot_cursors SET position = 99")

@@ -96,7 +96,7 @@ class Reply:
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401
+    def json(self) -> Any:
         return msgspec.json.decode(self.body)
 
 
@@ -169,7 +169,7 @@ def make_door() -> Callable[[MemoryDesk, int], Door]:
 
 
 @pytest.fixture
-def taken_port() -> Any:  # noqa: ANN401
+def taken_port() -> Any:
     """Return a port on which somebody else listens."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield other.getsockname()[1]

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from callboard import errors
+from callboard.config import Door as DoorConfig
 from callboard.errors import CallboardError, ConcurrencyConflict, DiskFull, ServerUnreachable, Unauthenticated
 from callboard.folder import DataFolder
 from callboard.web import wire
@@ -111,9 +111,7 @@ async def test_the_server_is_found_by_its_data_folder(tmp_path: Path, desk: Memo
         Client.find(folder)
 
 
-def _any_port() -> Any:  # noqa: ANN401
-    from callboard.config import Door as DoorConfig  # noqa: PLC0415
-
+def _any_port() -> DoorConfig:
     return DoorConfig(port=0)
 
 
@@ -147,8 +145,6 @@ async def test_a_question_is_asked_again_on_a_new_connection_when_the_old_one_br
     await asyncio.to_thread(client.health)
     port = int(door.url.rsplit(":", 1)[1])
     await door.stop()
-    from callboard.config import Door as DoorConfig  # noqa: PLC0415
-
     again = Door(MemoryDesk(), key=KEY, config=DoorConfig(port=port))
     await again.start()
     assert (await asyncio.to_thread(client.health)).head == 2

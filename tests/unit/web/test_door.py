@@ -112,7 +112,7 @@ async def test_two_keys_are_no_key(caller: Caller) -> None:
         "[::1]x",
         "127.0.0.1:80:80",
         "127.0.0.1:evil",
-        "0.0.0.0",  # noqa: S104
+        "0.0.0.0",
         "2130706433",
     ],
 )
@@ -237,7 +237,7 @@ async def test_a_route_without_a_query_takes_none(caller: Caller) -> None:
     assert "'full'" in found["detail"]
 
 
-@pytest.mark.parametrize("path", ["backup.db", "../x", "", "/tmp/a\\u0000b", "x" * 5000])  # noqa: S108
+@pytest.mark.parametrize("path", ["backup.db", "../x", "", "/tmp/a\\u0000b", "x" * 5000])
 async def test_a_backup_goes_to_an_absolute_path_only(caller: Caller, desk: MemoryDesk, path: str) -> None:
     reply = await caller.ask("POST", "/api/v1/backups", f'{{"path": "{path}"}}'.encode())
     assert reply.status in {400, 413}
@@ -352,7 +352,7 @@ async def test_a_taken_address_is_refused_with_what_to_do(
 
 async def test_a_door_never_opens_to_the_network(desk: MemoryDesk) -> None:
     with pytest.raises(StartRefused, match="loopback"):
-        Door(desk, key=KEY, config=DoorConfig(host="0.0.0.0")).bind()  # noqa: S104
+        Door(desk, key=KEY, config=DoorConfig(host="0.0.0.0")).bind()
 
 
 async def test_the_address_is_known_and_taken_once_the_door_is_bound(
@@ -442,5 +442,5 @@ async def test_many_requests_on_one_connection_and_pipelined_are_all_answered(ca
 
 async def _until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110  (it yields to the loop, it does not wait for a time)
+        while not true():
             await asyncio.sleep(0)

@@ -1,11 +1,11 @@
 """The SQLite adapter of the store: one connection that writes, a few that only read.
 
 Exactly one connection writes and checkpoints. SQLite versions up to 3.51.2 are reported to damage the
-write-ahead log when two do so at once; all others are opened read-only, and see a snapshot of their own that no
-write holds up. In memory there is but one connection, and everything takes turns on it.
+write-ahead log when two do so at once; all others are opened read-only, and see a snapshot of their own that
+no write holds up. In memory there is but one connection, and everything takes turns on it.
 
-Each call of the port is one piece of work on one connection (`connection.py` says why), and no read outlives its
-call: a reader that stayed would keep the write-ahead log from ever being cut.
+Each call of the port is one piece of work on one connection (`connection.py` says why), and no read outlives
+its call: a reader that stayed would keep the write-ahead log from ever being cut.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def _write(db: sqlite3.Connection, partial: Path) -> None:
     # Made for its owner alone before anything is in it: a copy holds all that was ever said.
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with contextlib.closing(sqlite3.connect(partial)) as copied:
-        # All pages in one step: the copy is one snapshot, and a commit meanwhile does not make it start again.
+        # All pages in one step: the copy is one snapshot, and a commit meanwhile does not make it start
+        # again.
         db.backup(copied, pages=-1)
         # One file that stands alone, without a write-ahead log beside it.
         copied.execute("PRAGMA journal_mode = DELETE")

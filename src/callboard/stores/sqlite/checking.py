@@ -32,16 +32,22 @@ def check_file(db: sqlite3.Connection, *, full: bool) -> list[Finding]:
 
 def _pages(db: sqlite3.Connection, *, full: bool) -> Finding:
     if not full:
-        pages, free, size = (db.execute(f"PRAGMA {x}").fetchone()[0] for x in ("page_count", "freelist_count", "page_size"))
+        pages, free, size = (
+            db.execute(f"PRAGMA {x}").fetchone()[0] for x in ("page_count", "freelist_count", "page_size")
+        )
         return Finding("size", ok=True, detail=f"{pages * size:,} bytes, {free * size:,} of them free")
     faults = [row[0] for row in db.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
     orphans = list(db.execute("PRAGMA foreign_key_check"))
     faults += [f"row {row[1]} of {row[0]} refers to a missing {row[2]}" for row in orphans[:5]]
-    return Finding("integrity", ok=not faults, detail="; ".join(faults) or "every page and reference is sound")
+    return Finding(
+        "integrity", ok=not faults, detail="; ".join(faults) or "every page and reference is sound"
+    )
 
 
 def _schema(db: sqlite3.Connection) -> Finding:
-    number, name = db.execute("SELECT number, name FROM schema_migrations ORDER BY number DESC LIMIT 1").fetchone()
+    number, name = db.execute(
+        "SELECT number, name FROM schema_migrations ORDER BY number DESC LIMIT 1"
+    ).fetchone()
     return Finding("schema", ok=True, detail=f"at migration {number} ({name})")
 
 

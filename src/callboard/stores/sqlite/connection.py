@@ -1,16 +1,16 @@
 """The connection protocol: one way to run work on a SQLite connection, and the two kinds there are.
 
-`await connection.run(work, ...)` calls `work(db, ...)` with the real `sqlite3.Connection`, in one piece. A hop
-to a thread and back costs more than most statements, so whatever belongs together (a whole batch of turns, a
-query with all its rows) goes over as one piece of work and never statement by statement.
+`await connection.run(work, ...)` calls `work(db, ...)` with the real `sqlite3.Connection`, in one piece. A
+hop to a thread and back costs more than most statements, so whatever belongs together (a whole batch of
+turns, a query with all its rows) goes over as one piece of work and never statement by statement.
 
 - `ThreadConnection` is aiosqlite: a thread of its own for each connection, so the loop never blocks.
 - `InlineConnection` calls straight through on the loop. With it a simulation's one seed decides everything,
   because no thread is there to interleave.
 
 Of aiosqlite three private names are used, here and nowhere else: `_execute`, which hands a function to the
-connection's thread, `_conn`, the `sqlite3.Connection` that belongs to it, and `_thread`, to see the end of one
-that could not connect. Its public calls cost one hop per statement and three per fetch.
+connection's thread, `_conn`, the `sqlite3.Connection` that belongs to it, and `_thread`, to see the end of
+one that could not connect. Its public calls cost one hop per statement and three per fetch.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class ThreadConnection:
         self._db = db
 
     async def run(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        return cast("Result", await self._db._execute(work, self._db._conn, *args, **kwargs))  # type: ignore[no-untyped-call]  # noqa: SLF001
+        db = self._db
+        done = await db._execute(work, db._conn, *args, **kwargs)  # type: ignore[no-untyped-call]  # noqa: SLF001 - see above
+        return cast("Result", done)
 
     async def close(self) -> None:
         await self._db.close()
@@ -91,9 +93,10 @@ async def on_thread(database: str, *, read_only: bool) -> Connection:
         cached_statements=STATEMENTS_KEPT,
     )
     try:
-        await db
+        _ = await db
     except BaseException:
-        # Its thread is on its way out and still has a word for the loop: wait for it, or the loop may be gone.
+        # Its thread is on its way out and still has a word for the loop: wait for it, or the loop may be
+        # gone.
         db._thread.join()  # noqa: SLF001 - aiosqlite does not say when a connection that failed is done
         raise
     return ThreadConnection(db)

@@ -25,8 +25,10 @@ _FAULTS: dict[int, tuple[type[StoreUnavailable], str]] = {
     sqlite3.SQLITE_FULL: (DiskFull, "The disk is full: make room, and work goes on by itself"),
     sqlite3.SQLITE_READONLY: (
         StoreReadOnly,
-        "The database cannot be written to: check the permissions of the data folder and whether its disk is "
-        "mounted read-only",
+        (
+            "The database cannot be written to: check the permissions of the data folder, and whether its "
+            "disk is mounted read-only"
+        ),
     ),
     sqlite3.SQLITE_BUSY: (
         StoreLocked,
@@ -35,13 +37,17 @@ _FAULTS: dict[int, tuple[type[StoreUnavailable], str]] = {
     sqlite3.SQLITE_LOCKED: (StoreLocked, "Another connection holds a table of the database"),
     sqlite3.SQLITE_CORRUPT: (
         StoreCorrupt,
-        "The database file is damaged: stop the server, keep a copy of the file, and restore the last backup "
-        "with `callboard restore`",
+        (
+            "The database file is damaged: stop the server, keep a copy of the file, and restore the last "
+            "backup with `callboard restore`"
+        ),
     ),
     sqlite3.SQLITE_NOTADB: (
         StoreCorrupt,
-        "The file is not a SQLite database, or its beginning is damaged: restore the last backup with "
-        "`callboard restore`",
+        (
+            "The file is not a SQLite database, or its beginning is damaged: restore the last backup with "
+            "`callboard restore`"
+        ),
     ),
     sqlite3.SQLITE_IOERR: (
         StoreUnavailable,

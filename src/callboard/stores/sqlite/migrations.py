@@ -1,11 +1,12 @@
 """Bringing a database to today's schema, or refusing it untouched.
 
-Migrations are numbered `.sql` files, applied in their order in one transaction, each recorded with a checksum of
-its text. A database that holds a migration we do not know was written by a newer Callboard; one whose recorded
-checksum differs from our file was made by other means than ours. Neither is opened, and nothing in it changes.
+Migrations are numbered `.sql` files, applied in their order in one transaction, each recorded with a checksum
+of its text. A database that holds a migration we do not know was written by a newer Callboard; one whose
+recorded checksum differs from our file was made by other means than ours. Neither is opened, and nothing in
+it changes.
 
-`PRAGMA application_id` marks the file as ours, so that some other program's database is not taken for an empty
-one of ours.
+`PRAGMA application_id` marks the file as ours, so that some other program's database is not taken for an
+empty one of ours.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def pending(db: sqlite3.Connection, steps: list[Migration]) -> list[Migration]:
     if not tables:
         return steps
     if application != APPLICATION_ID:
-        msg = "The file is a SQLite database of another program: name another data folder. It was left untouched."
+        msg = "The file is another program's SQLite database: name another data folder. It is untouched."
         raise StartRefused(msg)
     applied = {
         number: (name, checksum)
@@ -97,8 +98,8 @@ def pending(db: sqlite3.Connection, steps: list[Migration]) -> list[Migration]:
     newer = [name for number, (name, _) in applied.items() if number not in ours]
     if newer:
         msg = (
-            f"The database was written by a newer Callboard (it holds {', '.join(newer)}): start that version, or "
-            "restore a backup from before the upgrade. It was left untouched."
+            f"The database was written by a newer Callboard (it holds {', '.join(newer)}): start that "
+            "version, or restore a backup from before the upgrade. It was left untouched."
         )
         raise SchemaTooNew(msg, newer=newer)
     altered = [name for number, (name, checksum) in applied.items() if ours[number].checksum != checksum]

@@ -1,8 +1,8 @@
 """Opening a database: pragmas, schema, identity, and reading back that durability is what we promise.
 
-The order matters. `auto_vacuum` can only be chosen while the file is empty, and switching to the write-ahead log
-writes its first page; so it comes first. Everything that promise 1 rests on is read back from the live writer:
-a pragma that SQLite does not take is not an error to SQLite, but it is one to us.
+The order matters. `auto_vacuum` can only be chosen while the file is empty, and switching to the write-ahead
+log writes its first page; so it comes first. Everything that promise 1 rests on is read back from the live
+writer: a pragma that SQLite does not take is not an error to SQLite, but it is one to us.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from callboard.errors import StartRefused
 from callboard.ids import LogId
 from callboard.membership import matches
-from callboard.stores.sqlite.migrations import migrate, pending, known
+from callboard.stores.sqlite.migrations import known, migrate, pending
 from callboard.stores.sqlite.queries import QUERIES
 
 BUSY_MILLISECONDS = 1_000
@@ -64,7 +64,11 @@ def durability_faults(db: sqlite3.Connection, *, in_memory: bool) -> list[str]:
     """Say which pragma of the live writer is not what it must be."""
     seen = pragmas(db)
     expected = _MEMORY if in_memory else _FILE
-    return [f"{name} is {seen[name]!r}, not {wanted!r}" for name, wanted in expected.items() if seen[name] != wanted]
+    return [
+        f"{name} is {seen[name]!r}, not {wanted!r}"
+        for name, wanted in expected.items()
+        if seen[name] != wanted
+    ]
 
 
 def new_log_id() -> LogId:

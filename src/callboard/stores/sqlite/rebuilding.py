@@ -57,7 +57,9 @@ def _project_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None
             derived = project(event.fact, event.position)
             if derived is not None:
                 statement, layout = STATEMENTS[type(derived)]
-                target.execute(statement, layout(derived, Within(event.tenant, rows.microseconds(event.at), 0)))
+                target.execute(
+                    statement, layout(derived, Within(event.tenant, rows.microseconds(event.at), 0))
+                )
         after = Position(page[-1][0])
 
 

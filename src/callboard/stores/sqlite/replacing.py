@@ -3,7 +3,8 @@
     check the backup → copy it beside → fold the old database's log into it → keep the old one under another
     name → one rename puts the copy in place
 
-The write-ahead log of the old database must be gone before the rename: SQLite would take it for the new one's.
+The write-ahead log of the old database must be gone before the rename: SQLite would take it for the new
+one's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from callboard.stores.sqlite.backup import sync, verify
 
 
 def replace(backup: Path, database: Path, at: datetime) -> tuple[Head, Path | None]:
-    """Put a checked copy of a backup in the database's place; return its head, and where the old one lies now."""
+    """Put a checked copy of a backup in the database's place; return its head and where the old one is."""
     verify(backup)
     incoming = database.with_name(f"{database.name}.restoring")
     try:

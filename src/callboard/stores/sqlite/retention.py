@@ -1,11 +1,11 @@
 """Taking away what is old and needed by nobody, and giving the room back to the disk.
 
 It runs on the writer's connection in small transactions, between which the journal's batches go on: nobody
-waits for more than one of them. What may go is decided in the same transaction that takes it, so a message that
-somebody subscribes to a moment earlier is not lost.
+waits for more than one of them. What may go is decided in the same transaction that takes it, so a message
+that somebody subscribes to a moment earlier is not lost.
 
-Deleting rows leaves free pages in the file. They go back to the disk by incremental vacuum, a few at a time, and
-the write-ahead log is then folded into the file and cut.
+Deleting rows leaves free pages in the file. They go back to the disk by incremental vacuum, a few at a time,
+and the write-ahead log is then folded into the file and cut.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Between the domain and rows: how each change, fact and time is laid out in SQLite.
 
-`STATEMENTS` is the whole knowledge of how a `Change` becomes true: its statement, and its parameters in order.
-A change that is not in this table cannot be committed, and a test holds the table complete.
+`STATEMENTS` is the whole knowledge of how a `Change` becomes true: its statement, and its parameters in
+order. A change that is not in this table cannot be committed, and a test holds the table complete.
 """
 
 from __future__ import annotations

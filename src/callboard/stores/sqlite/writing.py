@@ -2,13 +2,13 @@
 
     BEGIN IMMEDIATE → each turn's rows → the head moves → COMMIT
 
-Almost every batch is sound, so it is written without savepoints. If a turn breaks the transaction, all of it is
-rolled back and the batch is played again with a savepoint around each turn: the faulty one is then refused
+Almost every batch is sound, so it is written without savepoints. If a turn breaks the transaction, all of it
+is rolled back and the batch is played again with a savepoint around each turn: the faulty one is then refused
 alone, and its neighbours commit. A conflict of versions that shows before the turn has written anything needs
 not even that.
 
-Positions and commits are numbered from the head row, which is read at the beginning and moved at the end of the
-same transaction. Nothing is remembered between batches, so no failure can leave a wrong number behind.
+Positions and commits are numbered from the head row, which is read at the beginning and moved at the end of
+the same transaction. Nothing is remembered between batches, so no failure can leave a wrong number behind.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from callboard.stores.sqlite.rows import STATEMENTS, Within, microseconds
 from callboard.turn import NewAction, NewEvents, NewMessage, Turn
 
 
-class _Refused(Exception):  # noqa: N818 - caught in this file
+class _Refused(Exception):
     """One turn cannot be; the batch goes on without it."""
 
     def __init__(self, error: CallboardError, *, clean: bool) -> None:
@@ -184,10 +184,10 @@ def settle(db: sqlite3.Connection, mark: int | None) -> tuple[bool, int]:
 
     Without a mark nothing is in doubt, and this only tries whether writing works.
 
-    Such a commit changes nothing but the head's number, and is written over whatever the failed one left at the
-    end of the write-ahead log: frames behind it no longer carry a valid chain of checksums and cannot reappear.
-    It may fail as well. So the number that it writes says what it found, and the next try reads it from that:
-    `mark + 1` stands for "it is there", `mark + 2` for "it is not".
+    Such a commit changes nothing but the head's number, and is written over whatever the failed one left at
+    the end of the write-ahead log: frames behind it no longer carry a valid chain of checksums and cannot
+    reappear. It may fail as well. So the number that it writes says what it found, and the next try reads it
+    from that: `mark + 1` stands for "it is there", `mark + 2` for "it is not".
     """
     try:
         roll_back(db)

@@ -69,7 +69,7 @@ class Door:
     async def start(self) -> None:
         """Take the address and answer."""
         self.bind()
-        assert self._socket is not None  # noqa: S101
+        assert self._socket is not None  # noqa: S101 - for the type checker
         config = uvicorn.Config(
             self._app,
             http="httptools",
@@ -138,7 +138,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind(address)
         # At once, not in `start`: two sockets may be bound to one address as long as neither listens.
         listening.listen(BACKLOG)
-        listening.setblocking(False)  # noqa: FBT003
+        listening.setblocking(False)  # noqa: FBT003 - the socket's own signature
     except OSError as fault:
         with contextlib.suppress(OSError):
             listening.close()
