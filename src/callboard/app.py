@@ -13,6 +13,7 @@ that was acknowledged is lost, for it was on disk before it was acknowledged.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -23,11 +24,13 @@ from importlib.metadata import version
 
 from callboard import logs
 from callboard.actors import Child, Describe, Supervisor, Timers
+from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
 from callboard.clock import Clock, SystemClock
 from callboard.config import Config
-from callboard.desk import FrontDesk
+from callboard.desk import FrontDesk, keeping
 from callboard.folder import DataFolder, FolderLock
+from callboard.store import Retention
 from callboard.stores.sqlite import SqliteStore
 from callboard.turn import Limits
 from callboard.web.api.server import Door
@@ -77,11 +80,18 @@ class Callboard:
         """Start the actors, each of which may count on those before it."""
         config, clock = self.config, self.clock
         writer = JournalActor(store, queue=config.journal.queue, batch=config.journal.batch, clock=clock)
+        limits = Limits(config.limits.turn_facts, config.limits.turn_bytes)
+        journal = Journal(writer.actor_ref, clock=clock, limits=limits)
+        children = [
+            # Both hold what nobody else could give back to them: turns in doubt, and what others wait for.
+            Child("journal", lambda: writer, vital=True),
+            Child("timers", partial(Timers, clock=clock), vital=True),
+        ]
+        if keeping(config, clock.now()) != Retention():
+            make = partial(Housekeeper, store, journal, lambda: keeping(config, clock.now()), clock=clock)
+            children.append(Child("housekeeper", make))
         root = Supervisor(
-            [
-                Child("journal", lambda: writer, vital=True),
-                Child("timers", partial(Timers, clock=clock)),
-            ],
+            children,
             name="supervisor",
             clock=clock,
             grace=config.shutdown.grace,
@@ -89,12 +99,11 @@ class Callboard:
         ).launch()
         self._parts.push_async_callback(root.aclose)
         await root.ask(Describe())
-        limits = Limits(config.limits.turn_facts, config.limits.turn_bytes)
         return FrontDesk(
             config=config,
             version=_version(),
             store=store,
-            journal=Journal(writer.actor_ref, clock=clock, limits=limits),
+            journal=journal,
             writer=writer,
             supervisor=root,
             clock=clock,
@@ -131,9 +140,16 @@ async def run(config: Config, on_up: Callable[[str], object]) -> int:
     return 0 if house.fault is None else 1
 
 
+COLLECT_AFTER = (100_000, 50, 20)
+"""How many new objects that can form cycles bring about a collection; why so many: docs/decisions/0003."""
+
+
 def serve(config: Config, on_up: Callable[[str], object] = lambda _: None) -> int:
     """Run Callboard in this process, on the fastest loop there is; `on_up` is told where the door is open."""
     logs.configure(config.log.level, config.log.format)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(run(config, on_up))
 

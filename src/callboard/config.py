@@ -65,7 +65,7 @@ SIZE = Unit(size, size_text)
 FOR_EVER = Unit(_seconds_or_forever, lambda value: "forever" if value is None else duration_text(value))
 
 Positive = msgspec.Meta(ge=1)
-SomeTime = msgspec.Meta(gt=0)
+Count = Literal["all"] | Annotated[int, msgspec.Meta(ge=0)]
 
 
 def is_loopback(host: str) -> bool:
@@ -139,17 +139,12 @@ class Shutdown(Section, frozen=True, kw_only=True):
 
 
 class Retention(Section, frozen=True, kw_only=True):
-    """How long facts are kept."""
+    """How much is kept of what nobody has still to handle. The server looks once an hour."""
 
-    messages_for: Annotated[
-        float | None, Setting("How long messages that nobody has still to handle are kept.", FOR_EVER)
-    ] = None
+    messages_for: Annotated[float | None, Setting("How long messages are kept.", FOR_EVER)] = None
+    messages_kept: Annotated[Count, Setting("How many of the newest messages are kept.")] = "all"
     ended_for: Annotated[float | None, Setting("How long ended runs are kept, whole.", FOR_EVER)] = None
-    absent_after: Annotated[
-        float,
-        SomeTime,
-        Setting("A bot absent or behind for so long no longer holds back retention.", DURATION),
-    ] = 30 * 86_400.0
+    ended_kept: Annotated[Count, Setting("How many of the runs that ended last are kept.")] = "all"
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -159,7 +154,6 @@ class Limits(Section, frozen=True, kw_only=True):
     turn_bytes: Annotated[int, Positive, Setting("Bytes that the facts of one turn may hold.", SIZE)] = (
         8 << 20
     )
-    mailbox: Annotated[int, Positive, Setting("Messages that one actor's mailbox may hold.")] = 256
     body_bytes: Annotated[
         int, Positive, Setting("Bytes that the body of one HTTP request may hold.", SIZE)
     ] = 1 << 20

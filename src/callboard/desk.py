@@ -163,4 +163,13 @@ def keeping(config: Config, now: datetime) -> Retention:
     def before(seconds: float | None) -> datetime | None:
         return None if seconds is None else now - timedelta(seconds=seconds)
 
-    return Retention(before(config.retention.messages_for), before(config.retention.ended_for))
+    def count(kept: int | Literal["all"]) -> int | None:
+        return None if kept == "all" else kept
+
+    wanted = config.retention
+    return Retention(
+        messages_before=before(wanted.messages_for),
+        messages_kept=count(wanted.messages_kept),
+        streams_ended_before=before(wanted.ended_for),
+        streams_kept=count(wanted.ended_kept),
+    )

@@ -220,10 +220,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """What may go: facts older than these instants, and nothing that is still needed. None keeps all."""
+    """What may go, by age and by count, as long as nobody needs it. None sets no bound."""
 
     messages_before: datetime | None = None
+    messages_kept: int | None = None
+    """So many of the newest messages stay; what is older may go, whatever its age."""
     streams_ended_before: datetime | None = None
+    streams_kept: int | None = None
+    """So many of the streams that ended last stay."""
 
 
 class Pruned(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ def test_the_defaults_alone_work(tmp_path: Path) -> None:
     assert (found.door.host, found.door.port) == ("127.0.0.1", 7331)
     assert (found.journal.queue, found.journal.batch) == (10_000, 1_000)
     assert found.retention.messages_for is None
-    assert found.retention.absent_after == 30 * 86_400
+    assert found.retention.ended_kept == "all"
     assert found.limits.turn_bytes == 8 << 20
     assert found.shutdown.grace == 10
     assert found.data_folder == tmp_path / "data"
@@ -77,7 +77,7 @@ def test_all_faults_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, '[dore]\nport = 1\n[door]\nprot = 1\nport = "80"\n[journal]\nqueue = 0\n')
     faults = faults_of(
         tmp_path,
-        environ={"CALLBOARD_DOOR_PROT": "1", "CALLBOARD_LIMITS_MAILBOX": "many"},
+        environ={"CALLBOARD_DOOR_PROT": "1", "CALLBOARD_LIMITS_TURN_FACTS": "many"},
         flags={"log.level": "loud"},
         flag_names={"log.level": "--log-level"},
     )
@@ -88,7 +88,7 @@ def test_all_faults_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     assert "expected `int`" in told["door.port", file]
     assert ">= 1" in told["journal.queue", file]
     assert "did you mean CALLBOARD_DOOR_PORT?" in told["CALLBOARD_DOOR_PROT", "environment"]
-    assert "'many'" in told["limits.mailbox", "CALLBOARD_LIMITS_MAILBOX"]
+    assert "'many'" in told["limits.turn_facts", "CALLBOARD_LIMITS_TURN_FACTS"]
     assert "'loud'" in told["log.level", "--log-level"]
     assert len(faults) == 7
 

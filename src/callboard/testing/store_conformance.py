@@ -486,6 +486,20 @@ class StoreConformance:
         assert left == [retried, waiting, deep, recent[0].first]
         assert [finding for finding in await store.check(full=True) if not finding.ok] == []
 
+    async def test_retention_by_count_keeps_the_newest(self, store: Store) -> None:
+        """So many messages and ended streams stay; more than there are takes nothing."""
+        await commit(store, *(saying(str(n), to=To("bot", "nobody")) for n in range(10)))
+        for n in range(5):
+            turn = new_turn(NOON + timedelta(minutes=n))
+            turn.append(StreamId(f"story:{n}"), "story", [Closed()], expected=Version(0))
+            await commit(store, turn)
+        nothing = await store.prune(Retention(messages_kept=10, streams_kept=5))
+        assert (nothing.messages, nothing.streams) == (0, 0)
+        pruned = await store.prune(Retention(messages_kept=3, streams_kept=2))
+        assert (pruned.messages, pruned.streams) == (7, 3)
+        left = [(e.kind, e.position) for e in await store.log(Position(0), 20)]
+        assert left == [("message", n) for n in (8, 9, 10)] + [("event", n) for n in (14, 15)]
+
     async def test_retention_takes_ended_streams_whole(self, store: Store) -> None:
         """A stream that is open, ended lately, or is waited in, stays to its last event."""
         old, late, open_, waited = (StreamId(f"story:{name}") for name in ("old", "late", "open", "waited"))
@@ -508,7 +522,7 @@ class StoreConformance:
         turn = new_turn()
         turn.append(STREAM, "story", [Closed()], expected=Version(0))
         await commit(store, turn, saying("hi", to=To("bot", "nobody")))
-        await store.prune(Retention(NOON + timedelta(days=1), NOON + timedelta(days=1)))
+        await store.prune(Retention(messages_kept=0, streams_kept=0))
         assert await store.log(Position(0), 10) == []
         (receipt,) = await commit(store, noting("after", 0, StreamId("story:new")))
         assert receipt.first == 3

@@ -178,11 +178,12 @@ class SqliteStore:
 
     async def prune(self, wanted: Retention, *, dry_run: bool = False) -> Pruned:
         before = await self._write(retention.size)
+        bounds = await self._write(retention.bounds, wanted)
         messages = streams = events = 0
         for take in (retention.take_messages, retention.take_streams):
             more, after = True, 0
             while more:
-                taken = await self._write(take, wanted, after, dry_run=dry_run)
+                taken = await self._write(take, bounds, after, dry_run=dry_run)
                 messages, streams, events = (
                     messages + taken.messages,
                     streams + taken.streams,

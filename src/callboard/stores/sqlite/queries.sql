@@ -206,12 +206,18 @@ SELECT wait_id, answer FROM waits WHERE answer >= (SELECT next_position FROM log
 
 -- ── retention ───────────────────────────────────────────────────────────────────────────────────────────
 
+-- name: nth_message
+SELECT position FROM bot_messages ORDER BY position DESC LIMIT 1 OFFSET ?;
+
+-- name: nth_ended
+SELECT ended_at FROM streams WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT 1 OFFSET ?;
+
 -- name: old_messages
 -- What somebody has still to handle stays: a bot on the board that it is addressed to and whose cursor lies below
 -- it; a subscription whose interval and pattern cover it and whose bot, or catch-up, has not come that far; a
 -- retry; a wait that it answers, or that looks back at it. `matches(pattern, channel)` is ours.
 SELECT m.position FROM bot_messages AS m
-WHERE m.position > ?1 AND m.sent_at < ?2
+WHERE m.position > ?1 AND (m.sent_at < ?2 OR m.position < ?3)
   AND NOT EXISTS (
     SELECT 1 FROM bots AS b
     LEFT JOIN bot_cursors AS c ON c.tenant = b.tenant AND c.bot = b.bot AND c.subscription = 0
@@ -228,7 +234,7 @@ WHERE m.position > ?1 AND m.sent_at < ?2
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = m.position AND d.outcome = 'retrying')
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.answer = m.position)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = m.tenant AND w.since < m.position AND w.answer IS NULL)
-ORDER BY m.position LIMIT ?3;
+ORDER BY m.position LIMIT ?4;
 
 -- name: delete_deliveries
 DELETE FROM deliveries WHERE message = ?;

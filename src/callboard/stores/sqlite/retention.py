@@ -11,6 +11,7 @@ and the write-ahead log is then folded into the file and cut.
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 
 import msgspec
 
@@ -20,8 +21,10 @@ from callboard.stores.sqlite.rows import microseconds
 from callboard.stores.sqlite.writing import roll_back
 
 MESSAGES_AT_ONCE = 500
+STREAMS_AT_ONCE = 500
 EVENTS_AT_ONCE = 2_000
 PAGES_AT_ONCE = 256
+EVERYTHING = 2**62
 
 
 class Taken(msgspec.Struct):
@@ -34,15 +37,31 @@ class Taken(msgspec.Struct):
     more: bool = False
 
 
-def take_messages(db: sqlite3.Connection, retention: Retention, after: int, *, dry_run: bool) -> Taken:
+class Bounds(msgspec.Struct, frozen=True):
+    """What retention means for this database: what lies below any of these may go."""
+
+    sent_before: int
+    position_below: int
+    ended_before: int
+
+
+def bounds(db: sqlite3.Connection, retention: Retention) -> Bounds:
+    """Turn ages and counts into bounds on rows; a bound of 0 lets nothing go."""
+    ended = max(
+        _stored(retention.streams_ended_before), _oldest_kept(db, QUERIES.nth_ended, retention.streams_kept)
+    )
+    below = _oldest_kept(db, QUERIES.nth_message, retention.messages_kept)
+    return Bounds(_stored(retention.messages_before), below, ended)
+
+
+def take_messages(db: sqlite3.Connection, bounds: Bounds, after: int, *, dry_run: bool) -> Taken:
     """Take the next messages that are old and needed by nobody."""
-    if retention.messages_before is None:
+    if not bounds.sent_before and not bounds.position_below:
         return Taken()
     db.execute("BEGIN IMMEDIATE")
     try:
-        old = db.execute(
-            QUERIES.old_messages, (after, microseconds(retention.messages_before), MESSAGES_AT_ONCE)
-        ).fetchall()
+        limits = (after, bounds.sent_before, bounds.position_below, MESSAGES_AT_ONCE)
+        old = db.execute(QUERIES.old_messages, limits).fetchall()
         if not dry_run:
             db.executemany(QUERIES.delete_deliveries, old)
             db.executemany(QUERIES.delete_message, old)
@@ -53,19 +72,17 @@ def take_messages(db: sqlite3.Connection, retention: Retention, after: int, *, d
     return Taken(messages=len(old), after=last, more=len(old) == MESSAGES_AT_ONCE)
 
 
-def take_streams(db: sqlite3.Connection, retention: Retention, offset: int, *, dry_run: bool) -> Taken:
+def take_streams(db: sqlite3.Connection, bounds: Bounds, offset: int, *, dry_run: bool) -> Taken:
     """Take the next streams that ended long ago, each whole; a trial run only counts, from an offset."""
-    if retention.streams_ended_before is None:
+    if not bounds.ended_before:
         return Taken()
     taken = Taken(after=offset)
     db.execute("BEGIN IMMEDIATE")
     try:
-        rows = db.execute(
-            QUERIES.old_streams, (microseconds(retention.streams_ended_before), EVENTS_AT_ONCE, offset)
-        ).fetchall()
+        limits = (bounds.ended_before, STREAMS_AT_ONCE, offset)
+        rows = db.execute(QUERIES.old_streams, limits).fetchall()
         for tenant, stream, version in rows:
             if taken.events >= EVENTS_AT_ONCE:
-                taken.more = True
                 break
             taken.streams += 1
             taken.events += version
@@ -75,9 +92,23 @@ def take_streams(db: sqlite3.Connection, retention: Retention, offset: int, *, d
         db.execute("COMMIT")
     finally:
         roll_back(db)
-    taken.more = taken.more or len(rows) == EVENTS_AT_ONCE
+    taken.more = taken.streams < len(rows) or len(rows) == STREAMS_AT_ONCE
     taken.after = offset + taken.streams if dry_run else 0
     return taken
+
+
+def _stored(at: datetime | None) -> int:
+    return 0 if at is None else microseconds(at)
+
+
+def _oldest_kept(db: sqlite3.Connection, statement: str, kept: int | None) -> int:
+    """Return where the oldest row stands that a count keeps: below it is past the count."""
+    if kept is None:
+        return 0
+    if kept == 0:
+        return EVERYTHING
+    row = db.execute(statement, (kept - 1,)).fetchone()
+    return row[0] if row else 0
 
 
 def give_back(db: sqlite3.Connection) -> bool:
