@@ -5,6 +5,8 @@ Each is a function: its signature is the command's, its docstring the help. It r
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
@@ -71,14 +73,21 @@ def up(
 
 def _banner(config: Config, url: str) -> None:
     """Say where to look, once there is something to look at."""
+    command = _as_called()
     terminal.say(
         f"Callboard {version()} is up",
         f"  project   {config.project}",
         f"  data      {config.data_folder}",
-        "  ask       callboard doctor · callboard log (in the project folder)",
+        f"  ask       {command} doctor · {command} log",
         "  stop      Ctrl+C",
         f"  open      {url}",
     )
+
+
+def _as_called() -> str:
+    """Return how this command can be called again: as it was, unless it is on the path."""
+    called = Path(sys.argv[0])
+    return "callboard" if called.name != "callboard" or shutil.which("callboard") else str(called)
 
 
 @app.command
