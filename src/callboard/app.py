@@ -61,7 +61,7 @@ class Callboard:
             store = SqliteStore(folder.database, clock=clock)
             await store.open()
             self._parts.push_async_callback(store.close)
-            self._desk = await self._staff(store)
+            self._desk = await self._staff(store, lock)
             await self._open_door(self._desk, folder, lock)
         except BaseException:
             await self.stop()
@@ -76,7 +76,7 @@ class Callboard:
         await self._parts.aclose()
         self._desk = None
 
-    async def _staff(self, store: SqliteStore) -> FrontDesk:
+    async def _staff(self, store: SqliteStore, lock: FolderLock) -> FrontDesk:
         """Start the actors, each of which may count on those before it."""
         config, clock = self.config, self.clock
         writer = JournalActor(store, queue=config.journal.queue, batch=config.journal.batch, clock=clock)
@@ -107,6 +107,7 @@ class Callboard:
             writer=writer,
             supervisor=root,
             clock=clock,
+            lock=lock,
             head=await store.head(),
         )
 

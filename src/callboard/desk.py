@@ -17,6 +17,7 @@ from callboard.actors.journal import Journal, JournalActor
 from callboard.clock import Clock
 from callboard.config import Config
 from callboard.errors import BadInput, CallboardError
+from callboard.folder import FolderLock
 from callboard.ids import Position, PrincipalId, Tenant
 from callboard.store import Finding, Head, Pruned, Retention, Store
 from callboard.web import wire
@@ -29,6 +30,7 @@ LEAST_FREE_BYTES = 256 * 1024 * 1024
 FIXES = {
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
+    "lock": "Stop the server and start it again; until then a second one could start on the same data.",
     "projections": "Stop the server and run: callboard rebuild.",
     "disk": "Make room on the disk, or let retention take old facts: [retention] in config/callboard.toml.",
 }
@@ -47,6 +49,7 @@ class FrontDesk:
         writer: JournalActor,
         supervisor: Ref[Request],
         clock: Clock,
+        lock: FolderLock,
         head: Head,
     ) -> None:
         self._config = config
@@ -56,6 +59,7 @@ class FrontDesk:
         self._writer = writer
         self._supervisor = supervisor
         self._clock = clock
+        self._lock = lock
         self._head = head
         self._started_at = clock.now()
         self.status: Status = "starting"
@@ -75,7 +79,7 @@ class FrontDesk:
         )
 
     async def doctor(self, *, full: bool) -> wire.DoctorReport:
-        checks = [self._readiness(), *await self._actors(), disk(self._config.data_folder)]
+        checks = [self._readiness(), *await self._actors(), self._ownership(), disk(self._config.data_folder)]
         try:
             found = await self._store.check(full=full)
         except CallboardError as error:
@@ -114,6 +118,12 @@ class FrontDesk:
     def _readiness(self) -> Finding:
         health = self.health()
         return Finding("server", ok=health.ready, detail=health.reason or f"version {health.version}, ready")
+
+    def _ownership(self) -> Finding:
+        """Look whether the lock file is still the one that is locked: somebody may have removed it."""
+        sound = self._lock.intact()
+        said = "this server owns the data folder" if sound else "the lock file was removed or replaced"
+        return Finding("lock", ok=sound, detail=said)
 
     async def _actors(self) -> list[Finding]:
         """Say which actors are not running."""
