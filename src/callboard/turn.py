@@ -115,6 +115,9 @@ class Turn:
         cause: Position | None = None,
         limits: Limits | None = None,
     ) -> None:
+        if at.tzinfo is None:
+            msg = f"{at.isoformat()} names no time zone, so it is no instant: hand in datetime.now(UTC)."
+            raise BadInput(msg)
         self.at = at
         self.tenant = tenant
         self.principal = principal

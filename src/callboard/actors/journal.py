@@ -32,7 +32,6 @@ Rejected
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -57,6 +56,9 @@ QUEUE = 10_000
 
 BATCH = 1_000
 """How many turns go into one transaction at most: others wait for as long as it takes."""
+
+BATCH_BYTES = 32 * 1024 * 1024
+"""How many bytes of facts go into one transaction, unless a single turn holds more."""
 
 _log = structlog.get_logger("callboard.journal")
 
@@ -83,7 +85,6 @@ class JournalActor(LoopActor["Turn | Settle"]):
         queue: int = QUEUE,
         batch: int = BATCH,
         clock: Clock | None = None,
-        on_health: Callable[[CallboardError | None], object] = lambda _: None,
     ) -> None:
         super().__init__(name="journal", capacity=queue, clock=clock or SystemClock())
         self.fault: CallboardError | None = None
@@ -93,22 +94,22 @@ class JournalActor(LoopActor["Turn | Settle"]):
         self._store = store
         self._batch = batch
         self._doubt: Doubt | None = None
-        self._on_health = on_health
         self._pause = Backoff(first=0.1, factor=2.0, longest=5.0)
         self._retrial: asyncio.Task[None] | None = None
 
     async def _serve(self, first: Envelope[Turn | Settle]) -> None:
         taken = [first, *self.actor_inbox.take_waiting(self._batch - 1)]
         batch = [envelope for envelope in taken if isinstance(envelope.message, Turn)]
-        try:
-            if self._doubt is not None or not batch:
-                await self._settle()
-            if batch:
-                await self._commit(batch)
-        except StoreUnavailable as fault:
-            for envelope in batch:
-                _answer(envelope, fault)
-            self._unwell(fault)
+        for part in _parts(batch) or [[]]:
+            try:
+                if self._doubt is not None or not part:
+                    await self._settle()
+                if part:
+                    await self._commit(part)
+            except StoreUnavailable as fault:
+                for envelope in part:
+                    _answer(envelope, fault)
+                self._unwell(fault)
 
     async def _commit(self, batch: list[Envelope[Any]]) -> None:
         try:
@@ -149,7 +150,6 @@ class JournalActor(LoopActor["Turn | Settle"]):
                 self._retrial.cancel()
                 self._retrial = None
             _log.info("journal.recovered")
-            self._on_health(None)
 
     def _unwell(self, fault: CallboardError) -> None:
         if self.fault is None or self.fault.code != fault.code:
@@ -160,7 +160,6 @@ class JournalActor(LoopActor["Turn | Settle"]):
                 in_doubt=self._doubt is not None,
             )
         self.fault = fault
-        self._on_health(fault)
         if self._retrial is None or self._retrial.done():
             self._retrial = asyncio.create_task(self._try_later(), name="journal: try again")
 
@@ -246,6 +245,19 @@ class Journal:
             raise ShuttingDown(msg)
         receipt: Receipt = await reply
         return receipt
+
+
+def _parts(batch: list[Envelope[Any]]) -> list[list[Envelope[Any]]]:
+    """Cut a batch where one transaction would hold too many bytes."""
+    parts: list[list[Envelope[Any]]] = []
+    room = 0
+    for envelope in batch:
+        if not parts or envelope.message.bytes > room:
+            parts.append([])
+            room = BATCH_BYTES
+        parts[-1].append(envelope)
+        room -= envelope.message.bytes
+    return parts
 
 
 def _answer(envelope: Envelope[Any], outcome: Outcome) -> None:

@@ -113,6 +113,33 @@ async def test_a_batch_holds_no_more_turns_than_it_may(tmp_path: Path) -> None:
         assert house.disk.commits - before >= 10
 
 
+async def test_a_transaction_holds_no_more_bytes_than_it_may(house: House) -> None:
+    """Large turns that wait together are committed in several parts; one that fails takes only its part."""
+    turns = [house.journal.turn() for _ in range(12)]
+    for turn in turns:
+        turn.act("store", "much", "x" * 7_000_000)
+    before = house.disk.commits
+    receipts = await asyncio.gather(*(house.journal.commit(turn) for turn in turns))
+    assert [receipt.first for receipt in receipts] == list(range(1, 13))
+    assert house.disk.commits - before >= 3
+
+
+async def test_of_a_batch_in_parts_only_the_part_in_doubt_waits(house: House) -> None:
+    """The part behind it is refused, for sure, and nothing of it is there later."""
+    turns = [house.journal.turn() for _ in range(8)]
+    for turn in turns:
+        turn.act("store", "much", "x" * 7_000_000)
+    house.disk.break_at("COMMIT", after=True)
+    callers = [asyncio.create_task(house.journal.commit(turn)) for turn in turns]
+    await until_waiting(callers[0])
+    refused = [caller for caller in callers if caller.done()]
+    assert len(refused) == 4
+    assert all(isinstance(caller.exception(), StoreUnavailable) for caller in refused)
+    house.disk.mend()
+    assert [(await caller).first for caller in callers[:4]] == [1, 2, 3, 4]
+    assert (await house.store.head()).position == 4
+
+
 async def test_one_bad_turn_among_a_hundred_is_refused_alone(house: House) -> None:
     """A constraint and a conflict are answered to those who caused them, and the rest is on disk."""
     turns = [house.note("x", 0, StreamId(f"story:{n}")) for n in range(100)]

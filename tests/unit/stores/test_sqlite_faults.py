@@ -394,3 +394,21 @@ async def test_a_gap_in_a_stream_is_found(store: SqliteStore, database: Path) ->
         )
     wrong = {finding.name for finding in await store.check(full=True) if not finding.ok}
     assert wrong == {"streams", "cursors", "one order"}
+
+
+async def test_positions_of_rows_that_somebody_deleted_are_not_given_again(database: Path) -> None:
+    """Not by this process, nor by the next one that opens the file."""
+    store = SqliteStore(database)
+    await store.open()
+    await commit(store, *(noting(str(n), n) for n in range(5)))
+    await store.close()
+    with plain(database) as other:
+        other.execute("DELETE FROM workflow_events WHERE position > 2")
+    for expected in (6, 7):
+        store = SqliteStore(database)
+        await store.open()
+        (receipt,) = await commit(store, saying("after", to=To("bot", "nobody")))
+        assert receipt.first == expected
+        await store.close()
+        with plain(database) as other:
+            other.execute("DELETE FROM bot_messages")

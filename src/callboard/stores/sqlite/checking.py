@@ -12,6 +12,7 @@ from callboard.store import Finding
 from callboard.stores.sqlite.opening import durability_faults, pragmas
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.stores.sqlite.rebuilding import compare
+from callboard.stores.sqlite.writing import roll_back
 
 
 def check_writer(db: sqlite3.Connection, *, in_memory: bool) -> Finding:
@@ -27,7 +28,7 @@ def check_file(db: sqlite3.Connection, *, full: bool) -> list[Finding]:
     try:
         return [_pages(db, full=full), _schema(db), *(_invariants(db) if full else _cheap(db))]
     finally:
-        db.execute("ROLLBACK")
+        roll_back(db)
 
 
 def _pages(db: sqlite3.Connection, *, full: bool) -> Finding:

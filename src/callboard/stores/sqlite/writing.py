@@ -98,10 +98,9 @@ class _Transaction:
     def turn(self, turn: Turn) -> Outcome:
         """Write a turn's rows in the order in which they were put in."""
         first = self.next
-        at = microseconds(turn.at)
-        within = Within(turn.tenant, at, first)
         wrote = False
         try:
+            within = Within(turn.tenant, microseconds(turn.at), first)
             for entry in turn.entries:
                 kind = type(entry)
                 if kind is NewEvents:
