@@ -269,6 +269,7 @@ class StoreConformance:
         assert await store.cursor(CLERK) is None
         with pytest.raises(StreamNotFound):
             await store.stream(StreamId("story:two"))
+        assert [e.position for e in await store.log(Position(0), 10)] == [1, 2]
         assert [e.fact for e in await store.events(STREAM, Version(0), 10)] == [
             Noted("before"),
             Noted("behind"),

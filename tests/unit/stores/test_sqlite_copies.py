@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,6 +136,30 @@ async def test_a_damaged_backup_is_refused_and_the_database_stays(store: SqliteS
     assert (await again.stream(STREAM)).version == 10
     await again.close()
     assert not list(tmp_path.glob("*restor*"))
+
+
+async def test_the_write_ahead_log_of_the_old_database_is_not_taken_for_the_restored_ones(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """Somebody still reads the old one, so its log cannot be folded in; it is kept beside the old one."""
+    await store.backup(str(tmp_path / "copy.db"))
+    database = tmp_path / "callboard.db"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM workflow_events").fetchone() == (10,)
+        await commit(store, *(noting(str(n), n) for n in range(10, 400)))
+        await store.close()
+        _, kept = replace(tmp_path / "copy.db", database, NOW)
+        again = SqliteStore(database)
+        await again.open()
+        assert (await again.stream(STREAM)).version == 10
+        assert [finding for finding in await again.check(full=True) if not finding.ok] == []
+        await again.close()
+    assert kept is not None
+    old = SqliteStore(kept)
+    await old.open()
+    assert (await old.stream(STREAM)).version == 400
+    await old.close()
 
 
 async def test_a_restore_over_a_damaged_database_keeps_the_damaged_one(

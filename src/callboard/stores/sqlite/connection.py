@@ -10,7 +10,8 @@ turns, a query with all its rows) goes over as one piece of work and never state
 
 Of aiosqlite three private names are used, here and nowhere else: `_execute`, which hands a function to the
 connection's thread, `_conn`, the `sqlite3.Connection` that belongs to it, and `_thread`, to see the end of
-one that could not connect. Its public calls cost one hop per statement and three per fetch.
+one that could not connect, and to let the process end before one that was forgotten. Its public calls cost
+one hop per statement and three per fetch.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ async def on_thread(database: str, *, read_only: bool) -> Connection:
         isolation_level=None,
         cached_statements=STATEMENTS_KEPT,
     )
+    # One that somebody forgot to close must not keep the process from ending; what was committed is on disk.
+    db._thread.daemon = True  # noqa: SLF001 - see above
     try:
         _ = await db
     except BaseException:

@@ -40,7 +40,7 @@ def _set_aside(database: Path, at: datetime) -> Path:
     """Keep the old database under another name, whole, and leave no write-ahead log at its place."""
     kept = database.with_name(f"{database.stem}.before-restore-{at:%Y%m%dT%H%M%S%f}{database.suffix}")
     # A damaged database may not let its log be folded in. It is kept with its log then.
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database)) as db:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database, timeout=1)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     try:
         os.link(database, kept)
