@@ -30,6 +30,7 @@ class Disk:
     def __init__(self) -> None:
         self._statement: str | None = None
         self._after = False
+        self._forgets = False
         self._error = disk_error()
         self.tried = 0
         """How often the broken statement was said."""
@@ -39,15 +40,21 @@ class Disk:
         """Fail every statement that begins so, until `mend`."""
         self._statement, self._after, self._error = statement, after, error or disk_error()
 
+    def forget_commits(self) -> None:
+        """Say that every commit took place, and let none of it be there."""
+        self._statement, self._forgets = None, True
+
     def mend(self) -> None:
         """Let everything work again."""
-        self._statement = None
+        self._statement, self._forgets = None, False
 
     def execute(self, run: Any, statement: str, parameters: Sequence[Any]) -> Any:
         broken = self._statement is not None and statement.lstrip().startswith(self._statement)
         self.tried += broken
         if broken and not self._after:
             raise self._error
+        if self._forgets and statement == "COMMIT":
+            statement = "ROLLBACK"
         result = run(statement, parameters)
         self.commits += statement == "COMMIT"
         if broken:

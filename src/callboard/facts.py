@@ -67,7 +67,7 @@ def fact(
             msg = f"Fact {name!r} is at revision {revision} but has no upcaster from {missing}."
             raise TypeError(msg)
         known = _by_name.get(name)
-        if known is not None and known.shape.__qualname__ != shape.__qualname__:
+        if known is not None and _home(known.shape) != _home(shape):  # the same again is a reloaded module
             msg = f"Two facts are named {name!r}: {known.shape.__qualname__} and {shape.__qualname__}."
             raise TypeError(msg)
         kind = FactType(name, revision, shape, dict(upcasts or {}), ends, reopens)
@@ -75,6 +75,10 @@ def fact(
         return shape
 
     return register
+
+
+def _home(shape: type) -> tuple[str, str]:
+    return shape.__module__, shape.__qualname__
 
 
 def registered(shape: type) -> FactType:
@@ -102,27 +106,58 @@ def read(name: str, revision: int, data: str | bytes) -> msgspec.Struct:
         for older in range(revision, kind.revision):
             value = kind.upcasts[older](value)
         return msgspec.convert(value, type=kind.shape)
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
+    except Exception as error:  # an upcaster is anybody's code
         msg = f"A stored {name!r} of revision {revision} does not decode: {error}."
         raise FactUnreadable(msg, type=name, revision=revision) from error
+
+
+def write(value: msgspec.Struct) -> tuple[FactType, msgspec.Struct, str]:
+    """Return a fact's type, the fact as it will be read, and its JSON.
+
+    A struct can be made with values of any type; only decoding checks them. So it is decoded before it is
+    stored: what could not be read back never gets into the log, and what follows from a fact at its commit is
+    what follows from it when it is read.
+    """
+    kind = registered(type(value))
+    data = encode(value)
+    try:
+        return kind, msgspec.json.decode(data, type=kind.shape), data
+    except msgspec.DecodeError as error:
+        msg = f"This {kind.name!r} could not be read again: {error}."
+        raise Unencodable(msg) from error
 
 
 _encode = msgspec.json.Encoder().encode
 
 
 def encode(value: Any) -> str:
-    """Return the JSON of a value, or refuse one that would come back as something else."""
+    """Return the JSON of a value, or refuse what JSON cannot hold.
+
+    What JSON has no form of its own for comes back as its nearest: a tuple as a list, bytes as base64, a key
+    that is a number as text. In a fact its type brings it back as it was.
+    """
     try:
         data = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"This value cannot be stored as JSON: {error}."
         raise Unencodable(msg) from error
+    if isinstance(value, msgspec.Raw) and not _is_json(data):
+        msg = "This raw value is not JSON, and could not be read again."
+        raise Unencodable(msg)
     # The encoder writes NaN and the infinities as null, silently. Looking closer only where a null was
     # written keeps the check off the common path.
     if b"null" in data and _has_lost_float(value):
         msg = "This value holds NaN or an infinity, which JSON cannot hold: it would come back as null."
         raise Unencodable(msg)
     return data.decode()
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _has_lost_float(value: Any) -> bool:

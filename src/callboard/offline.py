@@ -16,7 +16,7 @@ from callboard.config import Config
 from callboard.errors import CallboardError
 from callboard.folder import DataFolder
 from callboard.ids import LOCAL_USER, SystemIds
-from callboard.store import Finding
+from callboard.store import CommitInDoubt, Finding
 from callboard.stores.sqlite import SqliteStore, replace
 from callboard.turn import Turn
 from callboard.web import wire
@@ -98,6 +98,9 @@ async def _record(store: SqliteStore, action: str, target: str, data: object) ->
     """Put what was done into the log."""
     turn = Turn(at=_clock.now(), ids=SystemIds(), principal=LOCAL_USER)
     turn.act(action, target, data)
-    (outcome,) = await store.commit([turn])
+    try:
+        (outcome,) = await store.commit([turn])
+    except CommitInDoubt as doubt:
+        raise doubt.fault from doubt
     if isinstance(outcome, CallboardError):
         raise outcome

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from callboard import facts
-from callboard.changes import Change, KeepTimer, OpenWait, Place, Ref, SaveSnapshot
+from callboard.changes import Change, Place, Ref
 from callboard.errors import BadInput, TurnTooLarge
 from callboard.ids import (
     DEFAULT_TENANT,
@@ -44,6 +44,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     facts: int = 1_000
     bytes: int = 8 * 1024 * 1024
+    entries: int = 10_000
+    """Facts and row changes together."""
 
 
 class To(msgspec.Struct, frozen=True):
@@ -103,7 +105,18 @@ Entry = NewEvents | NewMessage | NewAction | Change
 class Turn:
     """Facts and row changes, in the order in which they were put in."""
 
-    __slots__ = ("_ids", "_limits", "at", "bytes", "cause", "entries", "facts", "principal", "tenant")
+    __slots__ = (
+        "_ids",
+        "_limits",
+        "at",
+        "bytes",
+        "cause",
+        "entries",
+        "facts",
+        "principal",
+        "sealed",
+        "tenant",
+    )
 
     def __init__(
         self,
@@ -126,6 +139,8 @@ class Turn:
         self.entries: list[Entry] = []
         self.facts = 0
         self.bytes = 0
+        self.sealed = False
+        """It was handed in: nothing more goes into it, and it is not handed in again."""
         self._ids = ids
         self._limits = limits or Limits()
 
@@ -145,7 +160,7 @@ class Turn:
             raise BadInput(msg)
         about = facts.encode(metadata) if metadata else NO_METADATA
         cause = self.cause if cause is None else cause
-        encoded = [(facts.registered(type(value)), value, facts.encode(value)) for value in new]
+        encoded = [facts.write(value) for value in new]
         refs = self._count(
             len(encoded), _size(about) * len(encoded) + sum(_size(data) for _, _, data in encoded)
         )
@@ -174,7 +189,8 @@ class Turn:
         about = facts.encode(headers) if headers else NO_METADATA
         message_id = MessageId(self._ids.new())
         cause = self.cause if cause is None else cause
-        (ref,) = self._count(1, _size(data) + _size(about))
+        names = _size(sender) + _size(to.name) + _size(type) + _size(conversation or "")
+        (ref,) = self._count(1, _size(data) + _size(about) + names)
         self.entries.append(
             NewMessage(message_id, sender, to, type, data, about, reply_to, conversation, hops, cause)
         )
@@ -183,18 +199,30 @@ class Turn:
     def act(self, action: str, target: str, data: Any = None, *, cause: Place | None = None) -> Ref:
         """Record what the turn's principal did to the house itself."""
         encoded = facts.encode(data)
-        (ref,) = self._count(1, _size(encoded))
+        (ref,) = self._count(1, _size(encoded) + _size(action) + _size(target))
         self.entries.append(NewAction(action, target, encoded, self.cause if cause is None else cause))
         return ref
 
     def change(self, change: Change) -> None:
         """Alter a row in the same commit as the facts."""
-        if isinstance(change, SaveSnapshot | OpenWait | KeepTimer):
-            self._count(0, _size(change.data))
+        if len(self.entries) >= self._limits.entries:
+            msg = f"A turn may hold {self._limits.entries:,} entries: split the work into several turns."
+            raise TurnTooLarge(msg, limit=self._limits.entries)
+        self._count(0, sum(_size(value) for value in msgspec.structs.astuple(change) if type(value) is str))
         self.entries.append(change)
+
+    def seal(self) -> None:
+        """Close the turn, as it is handed in. A second time is refused: it would happen twice."""
+        if self.sealed:
+            msg = "This turn was handed in already: make a new one, once you know what became of it."
+            raise BadInput(msg)
+        self.sealed = True
 
     def _count(self, more: int, size: int) -> list[Ref]:
         """Give the next facts their indexes, unless that would be more than a turn may hold."""
+        if self.sealed:
+            msg = "This turn was handed in already, and nothing more goes into it."
+            raise BadInput(msg)
         if self.facts + more > self._limits.facts:
             msg = f"A turn may hold {self._limits.facts:,} facts: split the work into several turns."
             raise TurnTooLarge(msg, limit=self._limits.facts)

@@ -236,8 +236,9 @@ class Journal:
         """Return when the turn is on disk; raise what it was refused with.
 
         Waits for room while too many turns wait. Once the turn is accepted it is written whatever becomes of
-        the caller.
+        the caller. A turn is handed in once.
         """
+        turn.seal()
         reply = Reply()
         envelope = Envelope(turn, reply)
         if not self._inbox.put(envelope) and not await self._inbox.line_up(envelope):

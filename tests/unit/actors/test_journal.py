@@ -14,6 +14,7 @@ import pytest
 from callboard.actors.journal import Journal, JournalActor
 from callboard.changes import OpenWait
 from callboard.errors import (
+    BadInput,
     ConcurrencyConflict,
     ConstraintViolated,
     DiskFull,
@@ -309,6 +310,30 @@ async def test_a_journal_that_ends_in_doubt_says_that_it_does_not_know(
         with pytest.raises(OutcomeUnknown):
             await doubtful
     assert await house.texts() == (["doubtful"] if there else [])
+
+
+async def test_a_settling_commit_that_cannot_be_read_back_settles_nothing(house: House) -> None:
+    """A disk that says yes and keeps nothing is not believed."""
+    house.disk.break_at("COMMIT", after=True)
+    doubtful = asyncio.create_task(house.journal.commit(house.note("doubtful")))
+    await until_waiting(doubtful)
+    house.disk.forget_commits()
+    with pytest.raises(StoreUnavailable, match="reading it back"):
+        await house.journal.commit(house.note("refused", 1))
+    assert not doubtful.done()
+    house.disk.mend()
+    assert (await doubtful).first == 1
+
+
+async def test_a_turn_is_handed_in_once(house: House) -> None:
+    """A second time it would happen twice; and nothing can be added to it behind its back."""
+    turn = house.note("once")
+    await house.journal.commit(turn)
+    with pytest.raises(BadInput, match="already"):
+        await house.journal.commit(turn)
+    with pytest.raises(BadInput, match="already"):
+        turn.act("add", "more")
+    assert await house.texts() == ["once"]
 
 
 async def test_a_journal_that_ends_while_the_disk_works_again_gives_the_true_answer(house: House) -> None:

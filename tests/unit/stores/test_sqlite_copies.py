@@ -15,6 +15,7 @@ import pytest
 from callboard.errors import AlreadyExists, BackupInvalid, PositionUnknown
 from callboard.ids import Position, StreamId, Version
 from callboard.stores.sqlite import SqliteStore, replace
+from callboard.stores.sqlite.backup import verify
 from callboard.testing.store_conformance import STREAM, commit, noting
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -67,6 +68,51 @@ async def test_a_backup_never_overwrites_and_leaves_no_litter(store: SqliteStore
     await store.backup(str(tmp_path / "another.db"))
     assert (tmp_path / "another.db").stat().st_mode & 0o077 == 0
     assert not list(tmp_path.glob("*partial*"))
+
+
+async def test_of_two_backups_to_one_name_one_is_made(store: SqliteStore, tmp_path: Path) -> None:
+    """The other is told that the name is taken, and neither spoils the other's file."""
+    target = str(tmp_path / "copy.db")
+    outcomes = await asyncio.gather(*(store.backup(target) for _ in range(4)), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert len(refused) == 3
+    assert all(isinstance(outcome, AlreadyExists) for outcome in refused)
+    assert verify(Path(target)).position == 10
+    assert not list(tmp_path.glob("*partial*"))
+
+
+async def test_a_target_that_cannot_be_written_is_said(store: SqliteStore, tmp_path: Path) -> None:
+    """In one sentence, whatever the system says: here a name that is too long."""
+    with pytest.raises(BackupInvalid, match="cannot be written"):
+        await store.backup(str(tmp_path / ("x" * 250)))
+
+
+async def test_a_stale_projection_does_not_keep_anybody_from_a_backup(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """It can be made anew from the copy."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "callboard.db", isolation_level=None)) as other:
+        other.execute("INSERT INTO bots VALUES ('default', 'impostor', 'python', '', 1, NULL)")
+    assert (await store.backup(str(tmp_path / "copy.db"))).head.position == 10
+
+
+async def test_a_plain_copy_of_the_file_becomes_another_log_when_it_is_restored(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """Whatever the copy was made by; but one with a log beside it is a database in use, and refused."""
+    before = await store.head()
+    await store.close()
+    shutil.copy(tmp_path / "callboard.db", tmp_path / "plain.db")
+    (tmp_path / "plain.db-wal").touch()
+    with pytest.raises(BackupInvalid, match="in use"):
+        replace(tmp_path / "plain.db", tmp_path / "callboard.db", NOW)
+    (tmp_path / "plain.db-wal").unlink()
+    replace(tmp_path / "plain.db", tmp_path / "callboard.db", NOW)
+    again = SqliteStore(tmp_path / "callboard.db")
+    await again.open()
+    assert (await again.head()).log_id != before.log_id
+    await again.close()
+    assert (tmp_path / "callboard.db").stat().st_mode & 0o077 == 0
 
 
 async def test_a_restored_backup_is_another_log_and_refuses_cursors_of_before(

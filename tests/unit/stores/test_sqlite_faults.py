@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,9 +29,11 @@ from callboard.errors import (
 )
 from callboard.ids import BotName, Position, StreamId, Version
 from callboard.membership import BotDeclared, Subscribed, bot_stream
-from callboard.store import Receipt, Retention
-from callboard.stores.sqlite import SqliteStore
+from callboard.store import CommitInDoubt, Receipt, Retention
+from callboard.stores.sqlite import SqliteStore, writing
 from callboard.stores.sqlite.migrations import Migration, known, migrate
+from callboard.stores.sqlite.opening import new_log_id, open_writer
+from callboard.stores.sqlite.queries import QUERIES
 from callboard.testing.store_conformance import NOON, STREAM, changing, commit, new_turn, noting, saying
 from callboard.turn import To
 
@@ -101,6 +105,83 @@ async def test_reading_does_not_wait_for_writing(store: SqliteStore) -> None:
     await store._writer.run(lambda db: db.execute("DELETE FROM workflow_events"))
     assert len(await asyncio.wait_for(store.log(Position(0), 10), 5)) == 1
     await store._writer.run(lambda db: db.execute("ROLLBACK"))
+
+
+async def test_reading_does_not_wait_for_a_check_or_a_backup(store: SqliteStore, tmp_path: Path) -> None:
+    """What takes long has a connection of its own: the pool's readers stay free for everybody else."""
+    for _ in range(10):
+        await commit(store, *(saying("x" * 2_000, to=To("bot", "nobody")) for _ in range(200)))
+    long = [store.check(full=True), store.check(full=True), store.backup(str(tmp_path / "copy.db"))]
+    working = [asyncio.create_task(work) for work in long]
+    done_before = 0
+    for _ in range(20):
+        await store.head()
+        done_before += not any(task.done() for task in working)
+    await asyncio.gather(*working)
+    assert done_before > 2
+
+
+async def test_closing_while_something_long_is_under_way_waits_for_it_and_leaves_no_thread(
+    database: Path, tmp_path: Path
+) -> None:
+    """The copy that was begun is finished, or the folder would be given up under its feet."""
+    threads = threading.active_count()
+    store = SqliteStore(database)
+    await store.open()
+    await commit(store, *(saying("x" * 2_000, to=To("bot", "nobody")) for _ in range(500)))
+    backing_up = asyncio.create_task(store.backup(str(tmp_path / "copy.db")))
+    await asyncio.sleep(0)
+    while not store._aside:
+        await asyncio.sleep(0)
+    await store.close()
+    assert threading.active_count() == threads
+    await asyncio.gather(backing_up, return_exceptions=True)
+
+
+async def test_a_database_that_lost_its_count_of_positions_is_refused(database: Path) -> None:
+    """Beginning anew at 1 would give positions a second time."""
+    store = SqliteStore(database)
+    await store.open()
+    await commit(store, noting("a", 0))
+    with plain(database) as other:
+        other.execute("DELETE FROM log_head")
+    with pytest.raises(StoreCorrupt, match="counts positions"):
+        await store.commit([noting("b", 1)])
+    with pytest.raises(StoreCorrupt, match="counts positions"):
+        await store.settle(None)
+    await store.close()
+    assert "counts positions" in await refuses_to_open(database, StoreCorrupt)
+
+
+async def test_memory_that_runs_out_at_the_commit_leaves_it_in_doubt(store: SqliteStore) -> None:
+    """It is not the fault of a row, and the transaction does not stay open."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    open_writer(database, NOON, new_log_id(), in_memory=True)
+
+    class Starved:
+        in_transaction = True
+
+        def execute(self, statement: str, parameters: tuple[int, ...] = ()) -> object:
+            if statement == "COMMIT":
+                raise MemoryError
+            return database.execute(statement, parameters)
+
+        def cursor(self) -> sqlite3.Cursor:
+            return database.cursor()
+
+    with pytest.raises(CommitInDoubt):
+        writing.commit(Starved(), [noting("a", 0)])  # type: ignore[arg-type]
+    assert not database.in_transaction
+    database.close()
+
+
+def test_every_named_statement_is_used_and_every_used_one_is_there() -> None:
+    """A statement that nobody says is dead."""
+    folder = Path(package.__file__).parent
+    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    code += (folder.parents[1] / "bench" / "raw.py").read_text("utf-8")
+    used = set(re.findall(r"QUERIES\.(\w+)", code))
+    assert used == set(QUERIES.names())
 
 
 # ── faults that pass ─────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ its call: a reader that stayed would keep the write-ahead log from ever being cu
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,6 +55,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 MEMORY = ":memory:"
+CLOSED = "The store is closed."
 READERS = 2
 
 
@@ -76,6 +78,8 @@ class SqliteStore:
         self._writer: Connection | None = None
         self._readers: list[Connection] = []
         self._next_reader = 0
+        self._aside: list[Connection] = []
+        """Connections of their own for what takes long; they end by themselves."""
 
     # ── opening and closing ──────────────────────────────────────────────────────────────────────────────
 
@@ -96,13 +100,14 @@ class SqliteStore:
             raise
 
     async def close(self) -> None:
-        readers, self._readers = self._readers, []
-        writer, self._writer = self._writer, None
-        for reader in readers:
-            await reader.close()
+        # One at a time and shielded: a caller that gives up leaves none open that nobody knows of any more.
+        for connections in (self._aside, self._readers):
+            while connections:
+                await asyncio.shield(connections.pop().close())
         # Last, so that it is the one that folds the write-ahead log into the file.
+        writer, self._writer = self._writer, None
         if writer is not None:
-            await writer.close()
+            await asyncio.shield(writer.close())
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -171,7 +176,7 @@ class SqliteStore:
 
     async def check(self, *, full: bool) -> list[Finding]:
         durable = await self._write(checking.check_writer, in_memory=self._in_memory)
-        return [durable, *await self._read(checking.check_file, full=full)]
+        return [durable, *await self._read_aside(checking.check_file, full=full)]
 
     async def rebuild(self) -> list[str]:
         return await self._write(rebuilding.rebuild)
@@ -179,41 +184,31 @@ class SqliteStore:
     async def prune(self, wanted: Retention, *, dry_run: bool = False) -> Pruned:
         before = await self._write(retention.size)
         bounds = await self._write(retention.bounds, wanted)
-        messages = streams = events = 0
+        total = retention.Taken()
         for take in (retention.take_messages, retention.take_streams):
-            more, after = True, 0
-            while more:
-                taken = await self._write(take, bounds, after, dry_run=dry_run)
-                messages, streams, events = (
-                    messages + taken.messages,
-                    streams + taken.streams,
-                    events + taken.events,
-                )
-                more, after = taken.more, taken.after
+            step = retention.Taken(more=True)
+            while step.more:
+                step = await self._write(take, bounds, step, dry_run=dry_run)
+                total.messages += step.messages
+                total.streams += step.streams
+                total.events += step.events
         if not dry_run:
             while await self._write(retention.give_back):
                 pass
             await self._write(retention.fold_log)
-        return Pruned(messages, streams, events, before, await self._write(retention.size))
+        after = await self._write(retention.size)
+        return Pruned(total.messages, total.streams, total.events, before, after)
 
     async def backup(self, target: str) -> Copy:
-        if self._in_memory:
-            return await self._write(backup.copy, Path(target))
-        # A connection of its own: a copy of a large file must not keep a reader from everybody else.
-        reader = await self._connect(self._database, read_only=True)
-        try:
-            return await self._guarded(reader, backup.copy, Path(target))
-        finally:
-            await reader.close()
+        return await self._read_aside(backup.copy, Path(target))
 
-    # ── the two ways in ──────────────────────────────────────────────────────────────────────────────────
+    # ── the ways in ──────────────────────────────────────────────────────────────────────────────────
 
     async def _write(
         self, work: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         if self._writer is None:
-            msg = "The store is closed."
-            raise StoreUnavailable(msg)
+            raise StoreUnavailable(CLOSED)
         return await self._guarded(self._writer, work, *args, **kwargs)
 
     async def _read(
@@ -223,6 +218,24 @@ class SqliteStore:
             return await self._write(work, *args, **kwargs)
         self._next_reader = (self._next_reader + 1) % len(self._readers)
         return await self._guarded(self._readers[self._next_reader], work, *args, **kwargs)
+
+    async def _read_aside(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Read what takes long, on a connection that nobody else waits for."""
+        if self._in_memory:
+            return await self._write(work, *args, **kwargs)
+        if self._writer is None:
+            raise StoreUnavailable(CLOSED)
+        reader = await self._connect(self._database, read_only=True)
+        self._aside.append(reader)
+        try:
+            await self._guarded(reader, opening.open_reader)
+            return await self._guarded(reader, work, *args, **kwargs)
+        finally:
+            if reader in self._aside:
+                self._aside.remove(reader)
+                await asyncio.shield(reader.close())
 
     async def _guarded(
         self,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from callboard.errors import AlreadyExists, BackupInvalid, StartRefused
 from callboard.ids import LogId, Position
 from callboard.store import Copy, Head
-from callboard.stores.sqlite.checking import check_file
+from callboard.stores.sqlite.checking import DERIVED, check_file
 from callboard.stores.sqlite.migrations import known, pending
 from callboard.stores.sqlite.queries import QUERIES
 
@@ -22,37 +24,69 @@ from callboard.stores.sqlite.queries import QUERIES
 def copy(db: sqlite3.Connection, target: Path) -> Copy:
     """Copy a whole database into a new file, through a read-only connection of its own."""
     if target.exists():
-        msg = f"{target} exists already: name a new file, so that no backup is overwritten."
-        raise AlreadyExists(msg)
+        raise _taken(target)
     if not target.parent.is_dir():
         msg = f"There is no folder {target.parent} to put the backup in: make it first."
         raise BackupInvalid(msg)
-    partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    partial = target.with_name(f"{target.name}.partial-{secrets.token_hex(4)}")
     try:
-        _write(db, partial)
-        head = verify(partial)
-        sync(partial)
-        # A hard link fails if the name is taken by now; a rename would overwrite it.
-        os.link(partial, target)
-        sync(target.parent)
+        with written_for_owner(partial):
+            _write(db, partial)
+            head = verify(partial)
+            sync(partial)
+            _name(partial, target)
+            sync(target.parent)
+            return Copy(target.stat().st_size, head)
     except FileExistsError:
-        msg = f"{target} exists already: name a new file, so that no backup is overwritten."
-        raise AlreadyExists(msg) from None
+        raise _taken(target) from None
+    except OSError as error:
+        msg = f"{target} cannot be written: {error.strerror or error}."
+        raise BackupInvalid(msg) from error
+
+
+@contextlib.contextmanager
+def written_for_owner(partial: Path) -> Iterator[None]:
+    """Make a file that its owner alone can read, and leave none behind: a copy holds all that was said."""
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
-    return Copy(target.stat().st_size, head)
+        partial.unlink(missing_ok=True)
+
+
+def _name(partial: Path, target: Path) -> None:
+    """Give the copy its name, unless somebody took it by now."""
+    try:
+        os.link(partial, target)  # fails if the name is taken; a rename would overwrite
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if target.exists():
+            raise FileExistsError from None
+        partial.rename(target)
+
+
+def _taken(target: Path) -> AlreadyExists:
+    return AlreadyExists(f"{target} exists already: name a new file, no backup is ever overwritten.")
 
 
 def verify(file: Path) -> Head:
-    """Check a copy from its first page to its last row, or say what is wrong with it."""
+    """Check a copy from its first page to its last row, or say what is wrong with it.
+
+    Derived tables are left to the doctor: they can be made anew, and a backup that is needed must not fail
+    for what a rebuild mends.
+    """
     if not file.is_file():
         msg = f"{file} is not a file: name a backup that `callboard backup` made."
         raise BackupInvalid(msg)
     try:
-        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        # Immutable: it lies still, and looking at it makes no files beside it.
+        uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
             pending(db, known())
-            wrong = [f"{x.name}: {x.detail}" for x in check_file(db, full=True) if not x.ok]
+            wrong = [
+                f"{x.name}: {x.detail}" for x in check_file(db, full=True) if not x.ok and x.name != DERIVED
+            ]
             row = db.execute(QUERIES.read_head).fetchone()
     except (sqlite3.Error, StartRefused) as error:
         msg = f"{file} is not a sound backup: {error}"
@@ -64,8 +98,6 @@ def verify(file: Path) -> Head:
 
 
 def _write(db: sqlite3.Connection, partial: Path) -> None:
-    # Made for its owner alone before anything is in it: a copy holds all that was ever said.
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with contextlib.closing(sqlite3.connect(partial)) as copied:
         # All pages in one step: the copy is one snapshot, and a commit meanwhile does not make it start
         # again.

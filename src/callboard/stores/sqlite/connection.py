@@ -54,6 +54,7 @@ class ThreadConnection:
 
     async def close(self) -> None:
         await self._db.close()
+        self._db._thread.join()  # noqa: SLF001 - it has said its last word, and ends now
 
 
 class InlineConnection:
@@ -98,8 +99,7 @@ async def on_thread(database: str, *, read_only: bool) -> Connection:
     try:
         _ = await db
     except BaseException:
-        # Its thread is on its way out and still has a word for the loop: wait for it, or the loop may be
-        # gone.
+        # Its thread still has a word for the loop: wait for it, or the loop may be gone.
         db._thread.join()  # noqa: SLF001 - aiosqlite does not say when a connection that failed is done
         raise
     return ThreadConnection(db)

@@ -58,7 +58,6 @@ _FAULTS: dict[int, tuple[type[StoreUnavailable], str]] = {
         "The database file cannot be opened: check that the data folder exists and may be read and written",
     ),
     sqlite3.SQLITE_PROTOCOL: (StoreLocked, "The database's lock could not be had: try again"),
-    sqlite3.SQLITE_NOMEM: (StoreUnavailable, "SQLite ran out of memory"),
     sqlite3.SQLITE_PERM: (StoreReadOnly, "The system denies access to the database file"),
     sqlite3.SQLITE_AUTH: (StoreReadOnly, "The system denies access to the database file"),
 }
@@ -79,8 +78,10 @@ def meaning(error: sqlite3.Error) -> CallboardError | None:
     return kind(f"{advice} ({error}, {error.sqlite_errorname}).")
 
 
-def fault(error: sqlite3.Error) -> CallboardError:
+def fault(error: sqlite3.Error | MemoryError) -> CallboardError:
     """Return the error in which a fault of the store leaves the adapter."""
+    if isinstance(error, MemoryError):
+        return StoreUnavailable("SQLite ran out of memory: give the server more, or ask for less at once.")
     return meaning(error) or StoreUnavailable(f"The store failed in a way that is not known: {error}.")
 
 

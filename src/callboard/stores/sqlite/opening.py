@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from datetime import datetime
 
-from callboard.errors import StartRefused
+from callboard.errors import StartRefused, StoreCorrupt
 from callboard.ids import LogId
 from callboard.membership import matches
 from callboard.stores.sqlite.migrations import known, migrate, pending
@@ -84,6 +84,9 @@ def _identify(db: sqlite3.Connection, log_id: LogId) -> None:
     """
     row = db.execute(QUERIES.is_copy).fetchone()
     if row is None:
+        if db.execute(QUERIES.facts_exist).fetchone()[0]:
+            msg = "The database has lost the row that counts positions: restore the last backup."
+            raise StoreCorrupt(msg)
         db.execute(QUERIES.make_head, (log_id,))
     elif row[0]:
         db.execute(QUERIES.new_identity, (log_id,))

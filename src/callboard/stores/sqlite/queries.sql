@@ -64,7 +64,7 @@ DO UPDATE SET position = max(position, excluded.position), moved_at = excluded.m
 -- The first attempt's time stays; all else is what was said last.
 INSERT INTO deliveries (tenant, message, bot, outcome, attempts, first_at, last_at, next_try_at, error)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8)
-ON CONFLICT (message, bot)
+ON CONFLICT (message, bot, tenant)
 DO UPDATE SET outcome = excluded.outcome, attempts = excluded.attempts, last_at = excluded.last_at,
               next_try_at = excluded.next_try_at, error = excluded.error;
 
@@ -96,10 +96,11 @@ DELETE FROM timers WHERE timer_id = ? AND tenant = ?;
 -- ── derived ─────────────────────────────────────────────────────────────────────────────────────────────
 
 -- name: put_bot
+-- Said again of a bot on the board, it changes what the bot is and not since when: messages wait for it since then.
 INSERT INTO bots (tenant, bot, kind, description, declared) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (tenant, bot)
-DO UPDATE SET kind = excluded.kind, description = excluded.description, declared = excluded.declared,
-              removed = NULL;
+DO UPDATE SET kind = excluded.kind, description = excluded.description, removed = NULL,
+              declared = iif(removed IS NULL, declared, excluded.declared);
 
 -- name: remove_bot
 UPDATE bots SET removed = ?3 WHERE tenant = ?1 AND bot = ?2;
@@ -204,6 +205,10 @@ SELECT tenant, bot, position FROM bot_cursors WHERE position >= (SELECT next_pos
 -- A wait is answered by a fact that exists, or did: never by one that is still to come.
 SELECT wait_id, answer FROM waits WHERE answer >= (SELECT next_position FROM log_head) LIMIT 5;
 
+-- name: facts_exist
+SELECT EXISTS (SELECT 1 FROM workflow_events) OR EXISTS (SELECT 1 FROM bot_messages)
+    OR EXISTS (SELECT 1 FROM operator_actions);
+
 -- ── retention ───────────────────────────────────────────────────────────────────────────────────────────
 
 -- name: nth_message
@@ -212,12 +217,20 @@ SELECT position FROM bot_messages ORDER BY position DESC LIMIT 1 OFFSET ?;
 -- name: nth_ended
 SELECT ended_at FROM streams WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT 1 OFFSET ?;
 
+-- name: next_message
+SELECT min(position) FROM bot_messages WHERE position > ?;
+
+-- name: any_old_message
+-- Whether age or count lets anything go in a stretch of the log; past the first where it does not, all is newer.
+SELECT EXISTS (SELECT 1 FROM bot_messages
+               WHERE position BETWEEN ?1 AND ?2 AND (sent_at < ?3 OR position < ?4));
+
 -- name: old_messages
 -- What somebody has still to handle stays: a bot on the board that it is addressed to and whose cursor lies below
 -- it; a subscription whose interval and pattern cover it and whose bot, or catch-up, has not come that far; a
 -- retry; a wait that it answers, or that looks back at it. `matches(pattern, channel)` is ours.
 SELECT m.position FROM bot_messages AS m
-WHERE m.position > ?1 AND (m.sent_at < ?2 OR m.position < ?3)
+WHERE m.position BETWEEN ?1 AND ?2 AND (m.sent_at < ?3 OR m.position < ?4)
   AND NOT EXISTS (
     SELECT 1 FROM bots AS b
     LEFT JOIN bot_cursors AS c ON c.tenant = b.tenant AND c.bot = b.bot AND c.subscription = 0
@@ -231,10 +244,13 @@ WHERE m.position > ?1 AND (m.sent_at < ?2 OR m.position < ?3)
     WHERE m.recipient_kind = 'channel' AND s.tenant = m.tenant
       AND m.position > s.since AND (s.until IS NULL OR m.position < s.until)
       AND m.position > coalesce(c.position, s.since) AND matches(s.pattern, m.recipient))
-  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = m.position AND d.outcome = 'retrying')
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS d
+    LEFT JOIN bots AS b ON b.tenant = d.tenant AND b.bot = d.bot
+    WHERE d.message = m.position AND d.outcome = 'retrying' AND b.removed IS NULL)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.answer = m.position)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = m.tenant AND w.since < m.position AND w.answer IS NULL)
-ORDER BY m.position LIMIT ?4;
+ORDER BY m.position;
 
 -- name: delete_deliveries
 DELETE FROM deliveries WHERE message = ?;
@@ -243,10 +259,14 @@ DELETE FROM deliveries WHERE message = ?;
 DELETE FROM bot_messages WHERE position = ?;
 
 -- name: old_streams
--- Whole ended streams; one that something still waits in is not over.
-SELECT s.tenant, s.stream_id, s.version FROM streams AS s
-WHERE s.ended_at < ?1 AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = s.tenant AND w.owner = s.stream_id)
-ORDER BY s.ended_at LIMIT ?2 OFFSET ?3;
+-- Whole ended streams, in pages. What waits in one, what one answers, and what a timer will wake is not over.
+SELECT s.ended_at, s.tenant, s.stream_id, s.version FROM streams AS s
+WHERE s.ended_at < ?1 AND (s.ended_at, s.tenant, s.stream_id) > (?2, ?3, ?4)
+  AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = s.tenant AND w.owner = s.stream_id)
+  AND NOT EXISTS (SELECT 1 FROM timers AS t WHERE t.tenant = s.tenant AND t.target = s.stream_id)
+  AND NOT EXISTS (SELECT 1 FROM waits AS w JOIN workflow_events AS e ON e.position = w.answer
+                  WHERE w.answer IS NOT NULL AND e.tenant = s.tenant AND e.stream_id = s.stream_id)
+ORDER BY s.ended_at, s.tenant, s.stream_id LIMIT ?5;
 
 -- name: delete_events
 DELETE FROM workflow_events WHERE tenant = ? AND stream_id = ?;

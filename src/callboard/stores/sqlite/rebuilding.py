@@ -58,7 +58,8 @@ def _project_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None
             if derived is not None:
                 statement, layout = STATEMENTS[type(derived)]
                 target.execute(
-                    statement, layout(derived, Within(event.tenant, rows.microseconds(event.at), 0))
+                    statement,
+                    layout(derived, Within(event.tenant, rows.microseconds(event.at), event.position, 1)),
                 )
         after = Position(page[-1][0])
 

@@ -1,8 +1,9 @@
 """Taking away what is old and needed by nobody, and giving the room back to the disk.
 
 It runs on the writer's connection in small transactions, between which the journal's batches go on: nobody
-waits for more than one of them. What may go is decided in the same transaction that takes it, so a message
-that somebody subscribes to a moment earlier is not lost.
+waits for more than one of them, and each looks at a bounded stretch, whether anything in it may go or not.
+What may go is decided in the same transaction that takes it, so a message that somebody subscribes to a
+moment earlier is not lost.
 
 Deleting rows leaves free pages in the file. They go back to the disk by incremental vacuum, a few at a time,
 and the write-ahead log is then folded into the file and cut.
@@ -16,24 +17,33 @@ from datetime import datetime
 import msgspec
 
 from callboard.store import Retention
+from callboard.stores.sqlite.opening import BUSY_MILLISECONDS
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.stores.sqlite.rows import microseconds
 from callboard.stores.sqlite.writing import roll_back
 
-MESSAGES_AT_ONCE = 500
+POSITIONS_AT_ONCE = 500
+"""How long a stretch of the log one step looks at, whether anything in it may go or not."""
+
 STREAMS_AT_ONCE = 500
 EVENTS_AT_ONCE = 2_000
 PAGES_AT_ONCE = 256
 EVERYTHING = 2**62
 
+Place = tuple[int, str, str]
+"""Where a step over streams stopped: ended at, tenant, name."""
+
 
 class Taken(msgspec.Struct):
-    """What one step took, and where the next begins; `more` tells whether there is one."""
+    """What one step took."""
 
     messages: int = 0
     streams: int = 0
     events: int = 0
-    after: int = 0
+    position: int = 0
+    """Up to where messages were looked at."""
+    place: Place = (0, "", "")
+    """Up to where streams were looked at."""
     more: bool = False
 
 
@@ -54,13 +64,17 @@ def bounds(db: sqlite3.Connection, retention: Retention) -> Bounds:
     return Bounds(_stored(retention.messages_before), below, ended)
 
 
-def take_messages(db: sqlite3.Connection, bounds: Bounds, after: int, *, dry_run: bool) -> Taken:
-    """Take the next messages that are old and needed by nobody."""
-    if not bounds.sent_before and not bounds.position_below:
+def take_messages(db: sqlite3.Connection, bounds: Bounds, last: Taken, *, dry_run: bool) -> Taken:
+    """Take what is old and needed by nobody from the next stretch of the log."""
+    first = db.execute(QUERIES.next_message, (last.position,)).fetchone()[0]
+    if first is None:
         return Taken()
-    db.execute("BEGIN IMMEDIATE")
+    stretch = (first, first + POSITIONS_AT_ONCE - 1)
+    limits = (*stretch, bounds.sent_before, bounds.position_below)
+    if not db.execute(QUERIES.any_old_message, limits).fetchone()[0]:
+        return Taken()
+    db.execute("BEGIN" if dry_run else "BEGIN IMMEDIATE")
     try:
-        limits = (after, bounds.sent_before, bounds.position_below, MESSAGES_AT_ONCE)
         old = db.execute(QUERIES.old_messages, limits).fetchall()
         if not dry_run:
             db.executemany(QUERIES.delete_deliveries, old)
@@ -68,32 +82,29 @@ def take_messages(db: sqlite3.Connection, bounds: Bounds, after: int, *, dry_run
         db.execute("COMMIT")
     finally:
         roll_back(db)
-    last = old[-1][0] if old else after
-    return Taken(messages=len(old), after=last, more=len(old) == MESSAGES_AT_ONCE)
+    return Taken(messages=len(old), position=stretch[1], more=True)
 
 
-def take_streams(db: sqlite3.Connection, bounds: Bounds, offset: int, *, dry_run: bool) -> Taken:
-    """Take the next streams that ended long ago, each whole; a trial run only counts, from an offset."""
-    if not bounds.ended_before:
-        return Taken()
-    taken = Taken(after=offset)
-    db.execute("BEGIN IMMEDIATE")
+def take_streams(db: sqlite3.Connection, bounds: Bounds, last: Taken, *, dry_run: bool) -> Taken:
+    """Take the next streams that ended long ago, each whole."""
+    taken = Taken(place=last.place)
+    db.execute("BEGIN" if dry_run else "BEGIN IMMEDIATE")
     try:
-        limits = (bounds.ended_before, STREAMS_AT_ONCE, offset)
+        limits = (bounds.ended_before, *last.place, STREAMS_AT_ONCE)
         rows = db.execute(QUERIES.old_streams, limits).fetchall()
-        for tenant, stream, version in rows:
+        for ended_at, tenant, stream, version in rows:
             if taken.events >= EVENTS_AT_ONCE:
                 break
             taken.streams += 1
             taken.events += version
+            taken.place = (ended_at, tenant, stream)
             if not dry_run:
                 db.execute(QUERIES.delete_events, (tenant, stream))
                 db.execute(QUERIES.delete_stream, (tenant, stream))
         db.execute("COMMIT")
     finally:
         roll_back(db)
-    taken.more = taken.streams < len(rows) or len(rows) == STREAMS_AT_ONCE
-    taken.after = offset + taken.streams if dry_run else 0
+    taken.more = bool(rows)
     return taken
 
 
@@ -119,8 +130,12 @@ def give_back(db: sqlite3.Connection) -> bool:
 
 
 def fold_log(db: sqlite3.Connection) -> None:
-    """Fold the write-ahead log into the file and cut it, as far as readers allow."""
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    """Fold the write-ahead log into the file and cut it, as far as readers allow at this moment."""
+    db.execute("PRAGMA busy_timeout = 0")  # or every commit would wait for whoever reads
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
 
 
 def size(db: sqlite3.Connection) -> int:

@@ -16,6 +16,7 @@ import msgspec
 from callboard import changes as c
 from callboard import facts
 from callboard.changes import Change, Place, Ref
+from callboard.errors import ConstraintViolated
 from callboard.store import Delivery, Event, LogEntry, Message, Timer, Wait
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.turn import To
@@ -45,18 +46,31 @@ def _instant(stored: int | None) -> datetime | None:
 
 
 class Within:
-    """What a change is laid out within: its turn's tenant and time, and where the turn's facts begin."""
+    """What a change is laid out within: its turn's tenant and time, and the positions of the turn's facts."""
 
-    __slots__ = ("at", "first", "tenant")
+    __slots__ = ("at", "first", "tenant", "until")
 
-    def __init__(self, tenant: str, at: int, first: int) -> None:
+    def __init__(self, tenant: str, at: int, first: int, count: int) -> None:
         self.tenant = tenant
         self.at = at
         self.first = first
+        self.until = first + count
 
     def position(self, place: Place | None) -> int | None:
-        """Return a position; that of a fact of this very turn is known only here."""
-        return self.first + place.index if isinstance(place, Ref) else place
+        """Return a position; that of a fact of this very turn is known only here.
+
+        One that is not in the log yet is refused: a cursor there would pass over what is still to come.
+        """
+        if place is None:
+            return None
+        if isinstance(place, Ref):
+            position, end = self.first + place.index, self.until
+        else:
+            position, end = place, self.first
+        if not 0 <= position < end:
+            msg = f"Position {position} is not in the log, which ends at {end - 1} for this turn."
+            raise ConstraintViolated(msg, position=position)
+        return position
 
 
 Layout = Callable[[Any, Within], Row]

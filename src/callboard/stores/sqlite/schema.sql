@@ -19,7 +19,8 @@ CREATE TABLE log_head (
     is_copy       INTEGER NOT NULL DEFAULT 0 CHECK (is_copy IN (0, 1))
 ) STRICT;
 
--- state: one row for each stream. The version is counted here for the same reason as positions are.
+-- state: one row for each stream, as long as retention leaves it. The version is counted here and not computed
+-- from the events, and whoever appends says which one it expects.
 CREATE TABLE streams (
     tenant      TEXT    NOT NULL,
     stream_id   TEXT    NOT NULL,
@@ -161,7 +162,7 @@ CREATE TABLE deliveries (
     last_at     INTEGER NOT NULL,
     next_try_at INTEGER,
     error       TEXT,
-    PRIMARY KEY (message, bot)
+    PRIMARY KEY (message, bot, tenant)
 ) STRICT, WITHOUT ROWID;
 
 -- what is still to be tried: few rows, looked for at start-up and by retention
@@ -183,6 +184,8 @@ CREATE TABLE waits (
 
 CREATE INDEX waits_owner ON waits (tenant, owner);
 CREATE INDEX waits_key ON waits (tenant, kind, key) WHERE answer IS NULL;
+CREATE INDEX waits_answer ON waits (answer) WHERE answer IS NOT NULL;
+CREATE INDEX waits_since ON waits (tenant, since) WHERE answer IS NULL;
 
 -- state: what is due at a time; the turn that acts on it deletes it
 CREATE TABLE timers (
@@ -193,3 +196,5 @@ CREATE TABLE timers (
     kind     TEXT    NOT NULL,
     data     TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX timers_target ON timers (tenant, target);

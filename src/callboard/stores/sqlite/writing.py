@@ -17,7 +17,7 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 
-from callboard.errors import CallboardError, ConcurrencyConflict, Unencodable
+from callboard.errors import CallboardError, ConcurrencyConflict, StoreCorrupt, Unencodable
 from callboard.ids import Position
 from callboard.projections import project
 from callboard.store import CommitInDoubt, Outcome, Receipt
@@ -51,7 +51,7 @@ def _transaction(db: sqlite3.Connection, turns: Sequence[Turn], *, savepoints: b
         write.begin()
         outcomes = [write.turn_alone(turn) if savepoints else write.turn(turn) for turn in turns]
         write.advance_head()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, MemoryError) as error:
         roll_back(db)
         raise fault(error) from error
     except BaseException:
@@ -59,7 +59,7 @@ def _transaction(db: sqlite3.Connection, turns: Sequence[Turn], *, savepoints: b
         raise
     try:
         db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, MemoryError) as error:
         roll_back(db)
         raise CommitInDoubt(fault(error), outcomes, write.commits) from error
     return outcomes
@@ -76,7 +76,7 @@ class _Transaction:
 
     def begin(self) -> None:
         self._execute("BEGIN IMMEDIATE")
-        _, self.next, commits = self._execute(QUERIES.read_head).fetchone()
+        self.next, commits = read_head(self._execute(QUERIES.read_head))
         self.commits = commits + 1
 
     def advance_head(self) -> None:
@@ -100,7 +100,7 @@ class _Transaction:
         first = self.next
         wrote = False
         try:
-            within = Within(turn.tenant, microseconds(turn.at), first)
+            within = Within(turn.tenant, microseconds(turn.at), first, turn.facts)
             for entry in turn.entries:
                 kind = type(entry)
                 if kind is NewEvents:
@@ -124,7 +124,7 @@ class _Transaction:
         return Receipt(Position(first), self.next - first)
 
     def _events(self, turn: Turn, entry: NewEvents, within: Within, *, clean: bool) -> None:
-        tenant, stream, version = turn.tenant, entry.stream, int(entry.expected)
+        tenant, stream, version = turn.tenant, entry.stream, entry.expected.__index__()
         reached = version + len(entry.events)
         if version == 0:
             moved = self._execute(QUERIES.open_stream, (tenant, stream, entry.kind, reached, None))
@@ -191,7 +191,7 @@ def settle(db: sqlite3.Connection, mark: int | None) -> tuple[bool, int]:
     try:
         roll_back(db)
         db.execute("BEGIN IMMEDIATE")
-        _, next_position, commits = db.execute(QUERIES.read_head).fetchone()
+        next_position, commits = read_head(db.execute(QUERIES.read_head))
         there = mark is not None and commits in {mark, mark + 1}
         number = commits + 1 if mark is None else mark + (1 if there else 2)
         db.execute(QUERIES.advance_head, (next_position, number))
@@ -200,6 +200,15 @@ def settle(db: sqlite3.Connection, mark: int | None) -> tuple[bool, int]:
         roll_back(db)
         raise fault(error) from error
     return there, number
+
+
+def read_head(found: sqlite3.Cursor) -> tuple[int, int]:
+    """Return the next position and the number of the last commit."""
+    head = found.fetchone()
+    if head is None:
+        msg = "The database has lost the row that counts positions: restore the last backup."
+        raise StoreCorrupt(msg)
+    return head[1], head[2]
 
 
 def roll_back(db: sqlite3.Connection) -> None:
@@ -211,11 +220,13 @@ def roll_back(db: sqlite3.Connection) -> None:
 
 def _concerns_everyone(error: Exception) -> bool:
     """Tell a fault of the disk or the file from a row that cannot be."""
-    if isinstance(error, sqlite3.OperationalError | sqlite3.InternalError):
+    if isinstance(error, sqlite3.OperationalError | sqlite3.InternalError | MemoryError):
         return True
     return type(error) is sqlite3.DatabaseError  # a damaged file; its subclasses are about single rows
 
 
 def _refusal(error: Exception) -> CallboardError:
+    if isinstance(error, CallboardError):
+        return error
     known = meaning(error) if isinstance(error, sqlite3.Error) else None
     return known or Unencodable(f"The store cannot hold a value of this turn: {error!r}.")

@@ -137,7 +137,7 @@ CREATE TABLE deliveries (
     last_at     INTEGER NOT NULL,
     next_try_at INTEGER,
     error       TEXT,
-    PRIMARY KEY (message, bot)
+    PRIMARY KEY (message, bot, tenant)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX deliveries_open ON deliveries (tenant, bot, message) WHERE outcome = 'retrying';
@@ -157,6 +157,8 @@ CREATE TABLE waits (
 
 CREATE INDEX waits_owner ON waits (tenant, owner);
 CREATE INDEX waits_key ON waits (tenant, kind, key) WHERE answer IS NULL;
+CREATE INDEX waits_answer ON waits (answer) WHERE answer IS NOT NULL;
+CREATE INDEX waits_since ON waits (tenant, since) WHERE answer IS NULL;
 
 CREATE TABLE timers (
     timer_id TEXT    PRIMARY KEY,
@@ -166,3 +168,5 @@ CREATE TABLE timers (
     kind     TEXT    NOT NULL,
     data     TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX timers_target ON timers (tenant, target);
