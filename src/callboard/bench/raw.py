@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import statistics
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -22,7 +22,8 @@ from callboard.stores.sqlite.opening import new_log_id, open_writer, pragmas
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.stores.sqlite.writing import commit
 
-BARE_COMMITS = 300
+WARM_UP = 50
+BARE_COMMITS = 200
 TURNS_AT_MOST = 20_000
 """How many turns are recorded for one round: enough to measure by, and little enough to keep in memory."""
 
@@ -56,17 +57,17 @@ def durability(folder: Path) -> dict[str, Any]:
         return {**pragmas(db), "sqlite": sqlite3.sqlite_version}
 
 
-def bare_commit(folder: Path) -> float:
-    """Return the median seconds of a commit that changes one row."""
-    with _writer(folder / "bare.db") as db:
+def bare_commits(folder: Path) -> list[float]:
+    """Return the seconds that commits take which change one row."""
+    with tempfile.TemporaryDirectory(dir=folder) as place, _writer(Path(place) / "bare.db") as db:
         taken = []
-        for number in range(BARE_COMMITS):
+        for number in range(WARM_UP + BARE_COMMITS):
             began = time.perf_counter()
             db.execute("BEGIN IMMEDIATE")
             db.execute(QUERIES.advance_head, (1, number))
             db.execute("COMMIT")
             taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+    return taken[WARM_UP:]
 
 
 def measure(folder: Path, batches: Sequence[int], callers: int) -> float:
