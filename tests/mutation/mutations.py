@@ -29,8 +29,8 @@ MUTATIONS = (
     Mutation(
         "acknowledge before the commit",
         "stores/sqlite/writing.py",
-        '        db.execute("COMMIT")\n    except sqlite3.Error as error:\n        roll_back(db)\n        raise CommitInDoubt',
-        "        pass\n    except sqlite3.Error as error:\n        roll_back(db)\n        raise CommitInDoubt",
+        '        db.execute("COMMIT")\n    except (sqlite3.Error, MemoryError) as error:\n        roll_back(db)\n        raise CommitInDoubt',
+        "        pass\n    except (sqlite3.Error, MemoryError) as error:\n        roll_back(db)\n        raise CommitInDoubt",
         (CONFORMANCE,),
     ),
     Mutation(
@@ -155,8 +155,8 @@ MUTATIONS = (
     Mutation(
         "leave the old write-ahead log beside a restored database",
         "stores/sqlite/replacing.py",
-        "        if beside.exists():",
-        "        if beside.is_dir():",
+        "        file.unlink(missing_ok=True)\n    return kept",
+        "        file.exists()\n    return kept",
         (COPIES,),
     ),
     Mutation(
