@@ -15,6 +15,8 @@ SHELL := /bin/sh
 
 VENV := .venv
 PROOF ?= 1
+SEEDS ?= 200
+FROM ?= 0
 PYTHON ?=
 ARGS ?=
 
@@ -31,7 +33,7 @@ endif
 
 # ── the words ────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: help up test check format bench lock clean
+.PHONY: help up test simulate mutate check format bench lock clean
 
 help: ## Print these words
 	@echo 'Callboard. The first call of a word makes .venv and fills it, if the word needs it.'
@@ -48,6 +50,12 @@ up: $(VENV)/runtime ## Start Callboard
 
 test: $(VENV)/development ## Run all tests
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+simulate: $(VENV)/development ## Run seeds of the simulation (SEEDS=200 FROM=0; SEEDS=1 FROM=n plays seed n again)
+	@exec $(BIN)/python -m tests.simulation.runner --seeds $(SEEDS) --from $(FROM) $(ARGS)
+
+mutate: $(VENV)/development ## Break the product in every listed way, and see the tests notice
+	@exec $(BIN)/python -m tests.mutation.run $(ARGS)
 
 check: $(VENV)/development ## Check format, style, types and import floors
 	$(BIN)/ruff format --check

@@ -236,4 +236,5 @@ class Turn:
 
 
 def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    """Return the bytes of a text; one that is no Unicode is the store's to refuse."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -9,32 +9,28 @@ import pytest
 
 from callboard.store import Store
 from callboard.stores.sqlite import SqliteStore, inline
-from callboard.testing.store_conformance import StoreConformance
+from callboard.testing.store_conformance import DurableStoreConformance, StoreConformance
 
 
-class TestInAFile(StoreConformance):
+class TestInAFile(DurableStoreConformance):
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: SqliteStore(tmp_path / "callboard.db")
 
 
-class TestInAFileInline(StoreConformance):
+class TestInAFileInline(DurableStoreConformance):
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: SqliteStore(tmp_path / "callboard.db", connect=inline)
 
 
 class TestInMemory(StoreConformance):
-    survives_restart = False
-
     @pytest.fixture
     def make_store(self) -> Callable[[], Store]:
         return SqliteStore
 
 
 class TestInMemoryInline(StoreConformance):
-    survives_restart = False
-
     @pytest.fixture
     def make_store(self) -> Callable[[], Store]:
         return lambda: SqliteStore(connect=inline)

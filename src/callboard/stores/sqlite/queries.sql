@@ -221,7 +221,8 @@ SELECT ended_at FROM streams WHERE ended_at IS NOT NULL ORDER BY ended_at DESC L
 SELECT min(position) FROM bot_messages WHERE position > ?;
 
 -- name: any_old_message
--- Whether age or count lets anything go in a stretch of the log; past the first where it does not, all is newer.
+-- Whether age or count lets anything go in a stretch of the log. Past the first where it does not, all is newer, or
+-- was sent while a clock was wrong: that goes later.
 SELECT EXISTS (SELECT 1 FROM bot_messages
                WHERE position BETWEEN ?1 AND ?2 AND (sent_at < ?3 OR position < ?4));
 
