@@ -64,11 +64,11 @@ class Within:
         if place is None:
             return None
         if isinstance(place, Ref):
-            position, end = self.first + place.index, self.until
+            position, begin, end = self.first + place.index, self.first, self.until
         else:
-            position, end = place, self.first
-        if not 0 <= position < end:
-            msg = f"Position {position} is not in the log, which ends at {end - 1} for this turn."
+            position, begin, end = place, 0, self.first
+        if not begin <= position < end:
+            msg = f"Position {position} is not in the log, or is no fact of this turn that refers to it."
             raise ConstraintViolated(msg, position=position)
         return position
 

@@ -3,7 +3,6 @@
 Nothing here is about one adapter or one subject. Tests of adapters use it as well, through
 `callboard.testing.store_conformance`.
 """
-# ruff: noqa: S101 - a suite of tests: it asserts
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 One case for each way to need a message or to be old, and in each the twin that goes.
 """
-# ruff: noqa: PLR2004, S101 - a suite of tests: its numbers are examples
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from datetime import timedelta
 from callboard.changes import AnswerWait, CloseWait, OpenWait, RecordDelivery
 from callboard.ids import StreamId, Tenant
 from callboard.store import Retention
-from callboard.testing.store_conformance_board import (
+from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
     LATER,
     PORTER,
@@ -21,7 +20,7 @@ from callboard.testing.store_conformance_board import (
     CasesOnABoard,
     new_wait,
 )
-from callboard.testing.store_conformance_material import CLERK, STREAM, Noted
+from callboard.testing.store_conformance.material import CLERK, STREAM, Noted
 from callboard.turn import To
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import pytest
 
 from callboard.ids import Position, Tenant
-from callboard.testing.store_conformance_board import (
+from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
+    OURS,
     PORTER,
     THEIRS,
     TO_CLERK,
@@ -20,7 +21,7 @@ from callboard.testing.store_conformance_board import (
     CasesOnABoard,
     on,
 )
-from callboard.testing.store_conformance_material import CLERK
+from callboard.testing.store_conformance.material import CLERK
 from callboard.turn import To
 
 
@@ -149,8 +150,28 @@ class InboxRetentionCases(CasesOnABoard):
         await board.stays(on("news"))
         await board.unsubscribe(CLERK, "news")
         await board.goes(on("news"))
+        await board.judge()
+
+    async def test_a_listener_that_leaves_twice_has_two_intervals(self, board: Board) -> None:
+        """What was said between them is not for it."""
+        await board.declare(CLERK)
+        for _ in range(2):
+            await board.subscribe(CLERK, "news")
+            await board.stays(on("news"))
+            await board.unsubscribe(CLERK, "news")
+            await board.goes(on("news"))
+        await board.judge()
+
+    async def test_a_listener_is_not_gone_because_another_left(self, board: Board) -> None:
+        """Another bot, its twin in another tenant, and another pattern of its own end nothing of it."""
+        await board.declare(CLERK)
         await board.subscribe(CLERK, "news")
+        for bot, pattern, tenant in ((PORTER, "news", OURS), (CLERK, "news", THEIRS), (CLERK, "new.*", OURS)):
+            await board.declare(bot, tenant=tenant)
+            await board.subscribe(bot, pattern, tenant=tenant)
+            await board.unsubscribe(bot, pattern, tenant=tenant)
         await board.stays(on("news"))
+        await board.goes(on("news"), tenant=THEIRS)
         await board.judge()
 
     async def test_a_catch_up_needs_what_its_own_cursor_has_not_reached(self, board: Board) -> None:

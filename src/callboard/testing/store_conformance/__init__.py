@@ -7,7 +7,7 @@
 
 `make_store` is called again to open the same store anew, as after a restart; an adapter that forgets when it
 is closed takes `StoreConformance`, which has no such cases. All speak to the port alone, so they hold
-for every database. They are written by subject, one file each, in `store_conformance_*.py`.
+for every database. They are written by subject, one file each.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from callboard.changes import KeepTimer, MoveCursor, OpenWait, RecordDelivery, S
 from callboard.ids import Position, SystemIds, TimerId, Version, WaitId
 from callboard.membership import BotDeclared, bot_stream
 from callboard.store import Store
-from callboard.testing.store_conformance_inbox_retention import InboxRetentionCases
-from callboard.testing.store_conformance_log import LogCases, StreamCases
-from callboard.testing.store_conformance_material import (
+from callboard.testing.store_conformance.inbox_retention import InboxRetentionCases
+from callboard.testing.store_conformance.log import LogCases, StreamCases
+from callboard.testing.store_conformance.material import (
     CLERK,
     NOON,
     STREAM,
@@ -37,9 +37,9 @@ from callboard.testing.store_conformance_material import (
     refused,
     saying,
 )
-from callboard.testing.store_conformance_message_retention import MessageRetentionCases
-from callboard.testing.store_conformance_state import DerivedCases, StateCases
-from callboard.testing.store_conformance_stream_retention import StreamRetentionCases
+from callboard.testing.store_conformance.message_retention import MessageRetentionCases
+from callboard.testing.store_conformance.state import DerivedCases, StateCases
+from callboard.testing.store_conformance.stream_retention import StreamRetentionCases
 from callboard.turn import To
 
 __all__ = [

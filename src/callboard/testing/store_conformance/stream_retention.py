@@ -4,7 +4,6 @@ One case for each way to need an ended stream, and in each the twin that is not 
 that it answers, a timer that will wake it; then the bounds by age and by count, and what becomes of a name
 and of the positions afterwards.
 """
-# ruff: noqa: PLR2004, S101 - a suite of tests: its numbers are examples
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import pytest
 from callboard.changes import AnswerWait, CloseWait, DropTimer, KeepTimer, OpenWait, SaveSnapshot
 from callboard.ids import Position, StreamId, SystemIds, Tenant, TimerId, Version
 from callboard.store import Retention, Store
-from callboard.testing.store_conformance_board import (
+from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
     LATER,
     OURS,
@@ -25,7 +24,7 @@ from callboard.testing.store_conformance_board import (
     CasesOnABoard,
     new_wait,
 )
-from callboard.testing.store_conformance_material import (
+from callboard.testing.store_conformance.material import (
     NOON,
     STREAM,
     Closed,
@@ -147,6 +146,7 @@ class StreamRetentionCases(CasesOnABoard):
         """Nor does a larger one; a count of none takes all that ended."""
         for n in range(3):
             await board.ended_stays(StreamId(f"story:{n}"), at=NOON + timedelta(minutes=n))
+        await board.append(STREAM, Noted("has not ended, and is not counted"))
         await board.judge(Retention(streams_kept=3))
         await board.judge(Retention(streams_kept=4))
         assert (await board.store.prune(Retention(streams_kept=0))).streams == 3

@@ -12,7 +12,6 @@ go, or keeping everything would pass. So each message and each ended stream is p
 
 It happens at noon, and what is from before LATER is old enough to go.
 """
-# ruff: noqa: S101 - a suite of tests: it asserts
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ from callboard.errors import StreamNotFound
 from callboard.ids import DEFAULT_TENANT, BotName, Position, StreamId, SystemIds, Tenant, Version, WaitId
 from callboard.membership import BotDeclared, BotRemoved, Subscribed, Unsubscribed, bot_stream
 from callboard.store import Pruned, Retention, Store
-from callboard.testing.store_conformance_material import (
+from callboard.testing.store_conformance.material import (
     CLERK,
     NOON,
     Closed,
@@ -100,9 +99,9 @@ class Board:
         """Let a bot listen; the position names the subscription."""
         return await self.append(bot_stream(bot), Subscribed(bot, pattern, since), tenant=tenant)
 
-    async def unsubscribe(self, bot: BotName, pattern: str) -> Position:
+    async def unsubscribe(self, bot: BotName, pattern: str, *, tenant: Tenant = OURS) -> Position:
         """Let a bot listen no longer."""
-        return await self.append(bot_stream(bot), Unsubscribed(bot, pattern))
+        return await self.append(bot_stream(bot), Unsubscribed(bot, pattern), tenant=tenant)
 
     async def settle(
         self, bot: BotName, position: Position, *, catch_up: Position | None = None, tenant: Tenant = OURS

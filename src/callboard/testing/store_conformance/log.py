@@ -3,7 +3,6 @@
 Two subjects, for the two ways to read the same facts: across all kinds by position (`LogCases`), and one
 stream by version (`StreamCases`). `callboard.testing.store_conformance` puts them together with the others.
 """
-# ruff: noqa: PLR2004, RUF001, S101 - a suite of tests: its numbers are examples, its strange digit must be refused
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from callboard.changes import MoveCursor, OpenWait, SaveSnapshot
 from callboard.errors import ConcurrencyConflict, ConstraintViolated, PositionUnknown, StreamNotFound
 from callboard.ids import LOCAL_USER, Position, StreamId, SystemIds, Tenant, Version, WaitId
 from callboard.store import Receipt, Store
-from callboard.testing.store_conformance_material import (
+from callboard.testing.store_conformance.material import (
     CLERK,
     NOON,
     STREAM,

@@ -3,7 +3,6 @@
 `StateCases` are about rows that a turn writes with its facts, and `DerivedCases` about those that follow from
 facts. `callboard.testing.store_conformance` puts them together with the others.
 """
-# ruff: noqa: PLR2004, S101 - a suite of tests: its numbers are examples
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ from callboard.membership import (
     bot_stream,
 )
 from callboard.store import Receipt, Store
-from callboard.testing.store_conformance_material import (
+from callboard.testing.store_conformance.material import (
     CLERK,
     NOON,
     STREAM,
@@ -120,6 +119,15 @@ class StateCases:
         assert (found.answer, found.data) == (1, msgspec.Raw(b'{"n":1}'))
         await commit(store, changing(CloseWait(wait)), changing(AnswerWait(wait, Position(2))))
         assert await store.waits(STREAM) == []
+
+    async def test_another_tenant_cannot_answer_or_close_a_wait(self, store: Store) -> None:
+        """Knowing its id is not enough."""
+        wait = WaitId(SystemIds().new())
+        await commit(store, noting("a", 0), changing(OpenWait(wait, STREAM, "signal", "go")))
+        stranger = Tenant("other")
+        for theft in (AnswerWait(wait, Position(1)), CloseWait(wait)):
+            await commit(store, changing(theft, tenant=stranger))
+        assert [(found.id, found.answer) for found in await store.waits(STREAM)] == [(wait, None)]
 
     async def test_a_timer_is_set_moved_and_dropped_by_its_id(self, store: Store) -> None:
         """Saying it again moves it; another tenant cannot touch it."""
