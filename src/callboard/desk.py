@@ -6,10 +6,13 @@ all else is asked of the store, and what an operator did is put into the log wit
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
+
+import structlog
 
 from callboard.actors import Describe, Ref, State
 from callboard.actors.children import Request
@@ -22,10 +25,15 @@ from callboard.ids import Position, PrincipalId, Tenant
 from callboard.store import Finding, Head, Pruned, Retention, Store
 from callboard.web import wire
 
+_log = structlog.get_logger("callboard.desk")
+
 Status = Literal["starting", "ok", "failing", "closing"]
 
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 """With less room on the disk the doctor warns, before the database itself must."""
+
+RECORD_WITHIN = 5.0
+"""Seconds after which an operator is answered, though what was done is not in the log yet."""
 
 FIXES = {
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
@@ -91,18 +99,15 @@ class FrontDesk:
             msg = f"{path!r} is not an absolute path: the server's folder is not yours."
             raise BadInput(msg)
         copy = await self._store.backup(path)
-        turn = self._journal.turn(principal=principal)
-        turn.act("backup", path, {"bytes": copy.bytes, "head": copy.head.position})
-        await self._journal.commit(turn)
-        return backup_made(path, copy.bytes, copy.head)
+        data = {"bytes": copy.bytes, "head": copy.head.position}
+        recorded = await self._record("backup", path, data, principal)
+        return backup_made(path, copy.bytes, copy.head, recorded=recorded)
 
     async def prune(self, *, dry_run: bool, principal: PrincipalId) -> wire.Pruned:
         taken = await self._store.prune(keeping(self._config, self._clock.now()), dry_run=dry_run)
         answer = pruned(taken, dry_run=dry_run)
         if not dry_run:
-            turn = self._journal.turn(principal=principal)
-            turn.act("prune", "log", answer)
-            await self._journal.commit(turn)
+            await self._record("prune", "log", answer, principal)
         return answer
 
     async def log_page(self, after: str | None, limit: int, tenant: Tenant) -> wire.LogPage:
@@ -114,6 +119,18 @@ class FrontDesk:
             for entry in entries
         ]
         return wire.LogPage(data=rows, next=head.cursor(entries[-1].position if entries else begin))
+
+    async def _record(self, action: str, target: str, data: object, principal: PrincipalId) -> bool:
+        """Put into the log what was done; return whether it is there. A full disk must not hide a backup."""
+        turn = self._journal.turn(principal=principal)
+        turn.act(action, target, data)
+        try:
+            async with asyncio.timeout(RECORD_WITHIN):
+                await self._journal.commit(turn)
+        except (CallboardError, TimeoutError) as error:
+            _log.warning("action.not_recorded", action=action, target=target, reason=str(error))
+            return False
+        return True
 
     def _readiness(self) -> Finding:
         health = self.health()
@@ -151,7 +168,7 @@ def report(found: list[Finding], *, where: Literal["server", "offline"]) -> wire
     return wire.DoctorReport(ok=all(check.ok for check in checks), checks=checks, where=where)
 
 
-def backup_made(path: str, size: int, head: Head) -> wire.BackupMade:
+def backup_made(path: str, size: int, head: Head, *, recorded: bool = True) -> wire.BackupMade:
     """Say what a backup holds."""
     return wire.BackupMade(
         path=path,
@@ -159,6 +176,7 @@ def backup_made(path: str, size: int, head: Head) -> wire.BackupMade:
         log_id=head.log_id,
         head=head.position,
         checks="every page, reference and invariant checked",
+        recorded=recorded,
     )
 
 

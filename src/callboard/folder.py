@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -39,7 +40,7 @@ from typing import Self
 
 import msgspec
 
-from callboard.errors import DataFolderLocked, StartRefused
+from callboard.errors import DataFolderLocked, DiskFull, StartRefused
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -115,7 +116,11 @@ class DataFolder:
         with _explained(self.path):
             file = self._locked_file()
         lock = FolderLock(self, file, Holder(pid=os.getpid(), host=socket.gethostname(), since=now))
-        lock.announce(None)
+        try:
+            lock.announce(None)
+        except BaseException:
+            os.close(file)
+            raise
         return lock
 
     def holder(self) -> Holder | None:
@@ -210,7 +215,8 @@ class FolderLock:
     def announce(self, url: str | None) -> None:
         """Let the CLI know where the door is open."""
         self.holder = msgspec.structs.replace(self.holder, url=url)
-        _write_record(self._file, msgspec.json.encode(self.holder))
+        with _explained(self.folder.path):
+            _write_record(self._file, msgspec.json.encode(self.holder))
 
     def intact(self) -> bool:
         """Whether the locked file is still the one at its path; if not, a second server could start."""
@@ -275,6 +281,8 @@ def _explained(path: Path) -> Iterator[None]:
             f"{path} is not there; it is made when Callboard starts: `callboard up`."
         ) from fault
     except OSError as fault:
+        if fault.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"There is no room on the disk of {path}: make some, and try again.") from fault
         raise StartRefused(
             f"{path} cannot be used: {fault.strerror or fault}. Give this user the right to read and write "
             f"it, or name another data folder with --data.",

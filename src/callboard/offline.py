@@ -13,7 +13,7 @@ from pathlib import Path
 from callboard import desk
 from callboard.clock import SystemClock
 from callboard.config import Config
-from callboard.errors import CallboardError
+from callboard.errors import BackupInvalid, CallboardError
 from callboard.folder import DataFolder
 from callboard.ids import LOCAL_USER, SystemIds
 from callboard.store import CommitInDoubt, Finding
@@ -26,7 +26,8 @@ _clock = SystemClock()
 
 async def doctor(config: Config, *, full: bool) -> wire.DoctorReport:
     """Look at the files. One that cannot be opened is a finding, not an error."""
-    found = [desk.disk(config.data_folder)]
+    found = [Finding("server", ok=True, detail="none is running: the files themselves were looked at")]
+    found.append(desk.disk(config.data_folder))
     try:
         async with _store(config) as store:
             found += await store.check(full=full)
@@ -64,6 +65,7 @@ async def rebuild(config: Config) -> wire.Rebuilt:
 async def restore(config: Config, source: Path) -> wire.Restored:
     """Put a backup in the database's place; what was there is kept."""
     folder = DataFolder(config.data_folder)
+    _another_file(source, folder.database)
     folder.prepare()
     now = _clock.now()
     with folder.lock(now):
@@ -78,6 +80,16 @@ async def restore(config: Config, source: Path) -> wire.Restored:
         finally:
             await store.close()
     return wire.Restored(path=str(folder.database), kept=beside, log_id=head.log_id, head=head.position)
+
+
+def _another_file(source: Path, database: Path) -> None:
+    """See that there is a file to restore, before anything is made or locked for it."""
+    if not source.is_file():
+        msg = f"{source} is not a file: name a backup that `callboard backup` made."
+        raise BackupInvalid(msg)
+    if database.exists() and database.samefile(source):
+        msg = f"{source} is the database itself: name a backup of it."
+        raise BackupInvalid(msg)
 
 
 @asynccontextmanager

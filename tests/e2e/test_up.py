@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import Server, say, up
+from tests.e2e.server import CALLBOARD, Server, environment, say, up
 
 
 def get(url: str, key: str | None = None) -> tuple[int, dict[str, object]]:
@@ -164,6 +165,50 @@ def test_an_unknown_setting_stops_the_start_with_its_place(tmp_path: Path) -> No
     assert refused.returncode == 2
     assert "CALLBOARD_DOOR_PROT" in refused.stderr
     assert "did you mean CALLBOARD_DOOR_PORT" in refused.stderr
+
+
+def test_output_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    """A full disk behind a redirection, or no output at all, is no reason for a traceback."""
+    with up(tmp_path) as server:
+        place = f"--project {shlex.quote(str(tmp_path))}"
+        for words, code in (
+            (f"log {place} >/dev/full", 1),
+            (f"doctor {place} --json >/dev/full", 1),
+            ("--help >/dev/full", 1),
+            (f"log {place} >&-", 0),
+        ):
+            line = f"exec {shlex.join(CALLBOARD)} {words}"
+            done = subprocess.run(
+                ["sh", "-c", line], capture_output=True, text=True, check=False, env=environment()
+            )
+            assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+        assert server.say("doctor").returncode == 0
+
+
+def test_a_server_that_does_not_answer_is_said_soon(tmp_path: Path) -> None:
+    """The doctor is wanted just then."""
+    with up(tmp_path) as server:
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            done = server.say("doctor", "--full")
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        assert done.returncode == 3
+        assert "did not answer in time" in done.stderr
+
+
+def test_the_commands_that_are_printed_work_when_they_are_copied(tmp_path: Path) -> None:
+    """They name the project and the data folder where those were named."""
+    done = say(tmp_path, "doctor", "--data", "")
+    assert (done.returncode, "--data names no folder" in done.stderr) == (2, True)
+    with up(tmp_path, "--data", str(tmp_path / "other place")) as server:
+        page = server.say("log", "--data", tmp_path / "other place")
+        last = page.stdout.splitlines()[-1].removeprefix("go on: callboard ")
+        assert "--after 0@" in last
+        again = subprocess.run(
+            [*CALLBOARD, *shlex.split(last)], capture_output=True, text=True, check=False, env=environment()
+        )
+        assert (again.returncode, again.stderr) == (0, "")
 
 
 def test_many_at_the_door_at_once_are_all_answered(tmp_path: Path) -> None:

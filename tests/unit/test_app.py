@@ -74,6 +74,19 @@ async def test_what_an_operator_does_is_in_the_log_with_who_did_it(house: Callbo
     assert len((await desk.log_page(None, 10, DEFAULT_TENANT)).data) == 1
 
 
+async def test_a_backup_is_answered_though_nothing_can_be_written(house: Callboard, tmp_path: Path) -> None:
+    """A full disk is when one wants it most; the answer says that the log does not know of it."""
+    desk = house._desk
+    assert desk is not None
+    writer = desk._store._writer  # type: ignore[attr-defined]
+    await writer.run(lambda db: db.execute("PRAGMA query_only = ON"))
+    made = await desk.backup(str(tmp_path / "copy.db"), LOCAL_USER)
+    assert not made.recorded
+    assert (tmp_path / "copy.db").stat().st_size == made.bytes
+    await writer.run(lambda db: db.execute("PRAGMA query_only = OFF"))
+    assert (await desk.backup(str(tmp_path / "another.db"), LOCAL_USER)).recorded
+
+
 async def test_the_doctor_sees_that_the_lock_file_was_removed(house: Callboard) -> None:
     """Or a second server could start on the same data, and nobody would know."""
     desk = house._desk
@@ -154,8 +167,11 @@ async def test_offline_words_do_what_the_server_would(tmp_path: Path) -> None:
     assert restored.head == made.head + 1
     assert restored.kept is not None
     assert Path(restored.kept).exists()
-    with pytest.raises(BackupInvalid):
-        await offline.restore(place, tmp_path / "nothing.db")
+    with pytest.raises(BackupInvalid, match="not a file"):
+        await offline.restore(settings(tmp_path, data__folder="elsewhere"), tmp_path / "nothing.db")
+    assert not (tmp_path / "elsewhere").exists()
+    with pytest.raises(BackupInvalid, match="itself"):
+        await offline.restore(place, tmp_path / "data" / "callboard.db")
 
 
 async def test_the_offline_doctor_reports_a_file_that_cannot_be_opened(tmp_path: Path) -> None:

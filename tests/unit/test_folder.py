@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard.errors import DataFolderLocked, StartRefused
+from callboard.errors import DataFolderLocked, DiskFull, StartRefused
 from callboard.folder import KEY, DataFolder, Holder
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -248,3 +249,19 @@ def test_a_file_that_holds_no_key_is_refused_not_used(folder: DataFolder, conten
 def test_a_start_that_died_while_making_the_key_leaves_no_obstacle(folder: DataFolder) -> None:
     folder.key_file.with_suffix(".new").write_text("half")
     assert KEY.fullmatch(folder.ensure_key())
+
+
+def test_a_full_disk_is_said_and_leaves_the_folder_free(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its own code, for work can go on when there is room."""
+
+    def full(_file: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder.prepare()
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(DiskFull):
+        folder.lock(NOW)
+    monkeypatch.undo()
+    folder.lock(NOW).release()

@@ -39,6 +39,9 @@ def run(
     if seconds <= 0 or rounds < 1:
         msg = "A round must last longer than no time, and there must be at least one."
         raise BadInput(msg)
+    if folder is not None and not folder.is_dir():
+        msg = f"There is no folder {folder} to measure in."
+        raise BadInput(msg)
     with tempfile.TemporaryDirectory(prefix="callboard-bench-", dir=folder) as name:
         place = Path(name)
         bare: list[float] = []

@@ -15,6 +15,8 @@ needs it.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from callboard.errors import CallboardError
 
     as_json = "--json" in words
+    _mind_the_streams()
     try:
         return _run(words)
     except CallboardError as error:
@@ -40,16 +43,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has left (`callboard log | head`). Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as fault:
+        if fault.errno not in {errno.ENOSPC, errno.EIO, errno.EBADF}:
+            raise
+        # Python would try to write the rest once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write(f"callboard: what was to be printed could not be written: {fault.strerror}.\n")
+        return FAILED
+
+
+def _mind_the_streams() -> None:
+    """Print whatever a terminal can show, and nothing where there is no output at all."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for life
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def exit_code(error: Exception) -> int:
     """Return the exit code that says what kind of error this is."""
     from callboard import errors
 
-    if isinstance(error, errors.BadInput | errors.NotFound):
+    if isinstance(error, errors.BadInput | errors.NotFound | errors.AlreadyExists):
         return WRONG
     if isinstance(error, errors.Unavailable | errors.ActorError):
-        return UNAVAILABLE
+        return UNAVAILABLE if error.retryable else FAILED
     return FAILED
 
 

@@ -7,6 +7,9 @@ question is answered from the files themselves. Which of the two it is, is decid
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +55,10 @@ class Place:
     def config(self, **flags: object) -> Config:
         """Return the settings of this place; flags are named `section__key`."""
         from callboard import config
+        from callboard.errors import ConfigInvalid
 
+        if self.data is not None and not self.data.strip():
+            raise ConfigInvalid("--data names no folder: leave it out, or name one.")
         given: dict[str, Any] = {name.replace("__", "."): value for name, value in flags.items()}
         if self.data is not None:
             # A path on the command line is seen from where the command was typed.
@@ -61,9 +67,21 @@ class Place:
 
     def folder(self) -> DataFolder:
         """Return the data folder of this place."""
+        from callboard.errors import StartRefused
         from callboard.folder import DataFolder
 
-        return DataFolder(self.config().data_folder)
+        folder = DataFolder(self.config().data_folder)
+        if folder.path.exists() and not folder.path.is_dir():
+            raise StartRefused(f"{folder.path} cannot be a data folder: it is a file. Name another one.")
+        return folder
+
+    def again(self, word: str) -> str:
+        """Return how another word is called for this same place, as one would type it."""
+        called = Path(sys.argv[0])
+        command = "callboard" if called.name != "callboard" or shutil.which("callboard") else str(called)
+        place = [] if self.project == Path() else ["--project", str(self.project)]
+        place += [] if self.data is None else ["--data", self.data]
+        return shlex.join([command, word, *place])
 
     def client(self) -> Client:
         """Return a client of the running server, or raise `ServerUnreachable`."""

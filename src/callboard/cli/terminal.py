@@ -6,11 +6,12 @@ its control characters spelled out, since a terminal would obey them.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from callboard.errors import CallboardError
@@ -21,6 +22,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def harmless(text: object) -> str:
     """Return text as it may be shown on a terminal: on one line, and without orders to it."""
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether what goes to a stream may carry colours: a terminal that shows them, and nobody minds."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def document(value: object) -> None:
@@ -72,7 +78,7 @@ def progress() -> Iterator[Callable[[str], None]]:
 def say(*lines: str) -> None:
     """Print lines for people on standard output, the first in bold on a terminal."""
     for number, line in enumerate(lines):
-        bold = number == 0 and sys.stdout.isatty()
+        bold = number == 0 and bool(line) and coloured(sys.stdout)
         sys.stdout.write(f"\x1b[1m{harmless(line)}\x1b[0m\n" if bold else f"{harmless(line)}\n")
     sys.stdout.flush()
 
@@ -91,6 +97,6 @@ def complain(error: CallboardError, *, as_json: bool) -> None:
         sys.stderr.write(msgspec.json.encode(said, enc_hook=str).decode() + "\n")
         return
     text = "\n".join(harmless(line) for line in error.message.splitlines())
-    name = "\x1b[1;31mcallboard:\x1b[0m" if sys.stderr.isatty() else "callboard:"
+    name = "\x1b[1;31mcallboard:\x1b[0m" if coloured(sys.stderr) else "callboard:"
     trace = error.details.get("correlation_id") if error.code == "INTERNAL" else None
     sys.stderr.write(f"{name} {text}" + (f" (correlation id {harmless(trace)})" if trace else "") + "\n")

@@ -5,8 +5,6 @@ Each is a function: its signature is the command's, its docstring the help. It r
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
@@ -68,26 +66,20 @@ def up(
     config = place.config(door__host=host, door__port=port, log__level=log_level, log__format=log_format)
     from callboard.app import serve
 
-    return serve(config, (lambda _: None) if place.as_json else partial(_banner, config))
+    return serve(config, (lambda _: None) if place.as_json else partial(_banner, config, place))
 
 
-def _banner(config: Config, url: str) -> None:
+def _banner(config: Config, place: Place, url: str) -> None:
     """Say where to look, once there is something to look at."""
-    command = _as_called()
     terminal.say(
         f"Callboard {version()} is up",
         f"  project   {config.project}",
         f"  data      {config.data_folder}",
-        f"  ask       {command} doctor · {command} log",
+        f"  ask       {place.again('doctor')}",
+        f"            {place.again('log')}",
         "  stop      Ctrl+C",
         f"  open      {url}",
     )
-
-
-def _as_called() -> str:
-    """Return how this command can be called again: as it was, unless it is on the path."""
-    called = Path(sys.argv[0])
-    return "callboard" if called.name != "callboard" or shutil.which("callboard") else str(called)
 
 
 @app.command
@@ -140,6 +132,10 @@ def backup(file: Path, /, *, place: Place = HERE) -> int:
         terminal.document(made)
     else:
         terminal.say(f"{made.path}: {made.bytes:,} bytes, up to position {made.head}; {made.checks}")
+        if not made.recorded:
+            terminal.say(
+                "The copy is sound, but the log does not say that it was made: nothing can be written."
+            )
     return DONE
 
 
@@ -229,8 +225,11 @@ def log(*, after: str | None = None, limit: int = 100, place: Place = HERE) -> i
             ("position", "cause", "when", "what", "subject", "type", "data"),
             [_shown(row) for row in page.data],
         )
-        if page.data:
-            terminal.say("", f"more: callboard log --after {page.next}")
+        if not page.data:
+            terminal.say(
+                "Nothing is in the log here." if after is None else "Nothing is behind that position."
+            )
+        terminal.say(f"go on: {place.again('log')} --after {page.next}")
     return DONE
 
 

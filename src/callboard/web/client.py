@@ -24,8 +24,11 @@ from callboard.web import wire
 
 T = TypeVar("T")
 
+AT_ONCE = 5.0
+"""Seconds to wait for what costs the server nothing: one that is silent for longer is not well."""
+
 SOON = 30.0
-"""Seconds to wait for an answer that should come at once."""
+"""Seconds to wait for an answer that should come soon."""
 
 LONG = 3600.0
 """Seconds to wait for work that grows with the database: a backup, a full check, pruning."""
@@ -72,10 +75,11 @@ class Client:
 
     def health(self) -> wire.Health:
         """Say how the server is."""
-        return self._call("GET", "/health", wire.Health)
+        return self._call("GET", "/health", wire.Health, timeout=AT_ONCE)
 
     def doctor(self, *, full: bool = False) -> wire.DoctorReport:
         """Have the server look whether everything is as it must be."""
+        self.health()  # a server that answers nothing is known soon, and not after the time of a long check
         return self._call(
             "GET", "/doctor", wire.DoctorReport, query={"full": str(full).lower()}, timeout=LONG
         )

@@ -113,6 +113,8 @@ class BackupMade(Answer, frozen=True, kw_only=True):
     head: int
     checks: str
     """What was checked, in words."""
+    recorded: bool = True
+    """Whether it is in the log that the backup was made; not if nothing can be written there now."""
 
 
 class Restored(Answer, frozen=True, kw_only=True):
