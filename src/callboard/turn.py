@@ -48,6 +48,9 @@ class Limits(msgspec.Struct, frozen=True):
     """Facts and row changes together."""
 
 
+DEFAULT_LIMITS = Limits()
+
+
 class To(msgspec.Struct, frozen=True):
     """Where a message goes: to one bot, or to whoever subscribes to a channel."""
 
@@ -142,7 +145,7 @@ class Turn:
         self.sealed = False
         """It was handed in: nothing more goes into it, and it is not handed in again."""
         self._ids = ids
-        self._limits = limits or Limits()
+        self._limits = limits or DEFAULT_LIMITS
 
     def append(
         self,
@@ -208,7 +211,12 @@ class Turn:
         if len(self.entries) >= self._limits.entries:
             msg = f"A turn may hold {self._limits.entries:,} entries: split the work into several turns."
             raise TurnTooLarge(msg, limit=self._limits.entries)
-        self._count(0, sum(_size(value) for value in msgspec.structs.astuple(change) if type(value) is str))
+        size = 0
+        for value in msgspec.structs.astuple(change):
+            if type(value) is str:
+                size += len(value) if value.isascii() else _size(value)
+        self._fit(0, size)
+        self.bytes += size
         self.entries.append(change)
 
     def seal(self) -> None:
@@ -220,19 +228,24 @@ class Turn:
 
     def _count(self, more: int, size: int) -> list[Ref]:
         """Give the next facts their indexes, unless that would be more than a turn may hold."""
-        if self.sealed:
-            msg = "This turn was handed in already, and nothing more goes into it."
-            raise BadInput(msg)
-        if self.facts + more > self._limits.facts:
-            msg = f"A turn may hold {self._limits.facts:,} facts: split the work into several turns."
-            raise TurnTooLarge(msg, limit=self._limits.facts)
-        if self.bytes + size > self._limits.bytes:
-            msg = f"A turn may hold {self._limits.bytes:,} bytes: split the work, or store less."
-            raise TurnTooLarge(msg, limit=self._limits.bytes)
+        self._fit(more, size)
         first = self.facts
         self.facts += more
         self.bytes += size
         return [Ref(index) for index in range(first, self.facts)]
+
+    def _fit(self, more: int, size: int) -> None:
+        """Refuse what would be more than a turn may hold."""
+        limits = self._limits
+        if self.sealed:
+            msg = "This turn was handed in already, and nothing more goes into it."
+            raise BadInput(msg)
+        if self.facts + more > limits.facts:
+            msg = f"A turn may hold {limits.facts:,} facts: split the work into several turns."
+            raise TurnTooLarge(msg, limit=limits.facts)
+        if self.bytes + size > limits.bytes:
+            msg = f"A turn may hold {limits.bytes:,} bytes: split the work, or store less."
+            raise TurnTooLarge(msg, limit=limits.bytes)
 
 
 def _size(text: str) -> int:
