@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import re
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-import callboard.stores.sqlite as package
-from callboard.changes import MoveCursor
 from callboard.errors import (
-    CallboardError,
     DiskFull,
     SchemaTooNew,
     StartRefused,
@@ -27,49 +20,13 @@ from callboard.errors import (
     StoreLocked,
     StoreUnavailable,
 )
-from callboard.ids import BotName, Position, StreamId, Version
-from callboard.membership import BotDeclared, Subscribed, bot_stream
-from callboard.store import CommitInDoubt, Receipt, Retention
+from callboard.ids import Position, Version
+from callboard.store import CommitInDoubt
 from callboard.stores.sqlite import SqliteStore, writing
-from callboard.stores.sqlite.migrations import Migration, known, migrate
 from callboard.stores.sqlite.opening import new_log_id, open_writer
-from callboard.stores.sqlite.queries import QUERIES
-from callboard.testing.store_conformance import NOON, STREAM, changing, commit, new_turn, noting, saying
+from callboard.testing.store_conformance import NOON, STREAM, commit, noting, saying
 from callboard.turn import To
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "callboard.db"
-
-
-@pytest.fixture
-async def store(database: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(database)
-    await store.open()
-    yield store
-    await store.close()
-
-
-@contextlib.contextmanager
-def plain(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file as another program would."""
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=0)) as db:
-        yield db
-
-
-async def refuses_to_open(database: Path, error: type[CallboardError]) -> str:
-    """Try to open a store that must not open, and leave nothing running; return what it says."""
-    with pytest.raises(error) as raised:
-        await SqliteStore(database).open()
-    return raised.value.message
-
-
-async def ask_writer(store: SqliteStore, statement: str) -> object:
-    """Say something to the live writer itself."""
-    assert store._writer is not None
-    return await store._writer.run(lambda db: db.execute(statement).fetchone()[0])
-
+from tests.unit.stores.conftest import ask_writer, plain, refuses_to_open
 
 # ── durability ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,15 +130,6 @@ async def test_memory_that_runs_out_at_the_commit_leaves_it_in_doubt(store: Sqli
         writing.commit(Starved(), [noting("a", 0)])  # type: ignore[arg-type]
     assert not database.in_transaction
     database.close()
-
-
-def test_every_named_statement_is_used_and_every_used_one_is_there() -> None:
-    """A statement that nobody says is dead."""
-    folder = Path(package.__file__).parent
-    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
-    code += (folder.parents[1] / "bench" / "raw.py").read_text("utf-8")
-    used = set(re.findall(r"QUERIES\.(\w+)", code))
-    assert used == set(QUERIES.names())
 
 
 # ── faults that pass ─────────────────────────────────────────────────────────────────────────────────────
@@ -328,168 +276,3 @@ async def test_a_closed_store_says_so(database: Path) -> None:
     store = SqliteStore(database)
     with pytest.raises(StoreUnavailable):
         await store.head()
-
-
-# ── migrations ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def objects(db: sqlite3.Connection) -> dict[str, str]:
-    """Return every table, index and view by name, its text without comments and spaces."""
-    found = db.execute(
-        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'schema_migrations'"
-    )
-    return {name: " ".join(_without_comments(sql).split()) for name, sql in found}
-
-
-def _without_comments(sql: str) -> str:
-    return "\n".join(line.split("--")[0] for line in sql.splitlines())
-
-
-async def test_the_schema_as_shown_equals_the_sum_of_the_migrations(database: Path) -> None:
-    """`schema.sql` is what people read; the migrations are what runs."""
-    shown = (Path(package.__file__).parent / "schema.sql").read_text("utf-8")
-    store = SqliteStore(database)
-    await store.open()
-    await store.close()
-    with plain(database) as migrated, contextlib.closing(sqlite3.connect(":memory:")) as written:
-        written.executescript(shown)
-        assert objects(migrated) == objects(written)
-
-
-async def test_every_table_says_what_it_is(database: Path) -> None:
-    """Fact, derived or state: the first word of the comment above each table."""
-    shown = (Path(package.__file__).parent / "schema.sql").read_text("utf-8")
-    blocks = shown.split("\n\n")
-    tables = [block for block in blocks if "CREATE TABLE" in block]
-    assert len(tables) == shown.count("CREATE TABLE")
-    for block in tables:
-        assert block.lstrip().startswith(("-- fact:", "-- derived:", "-- state:")), block[:80]
-        assert ") STRICT" in block, block[:80]
-
-
-async def test_migrations_are_recorded_and_applied_once(database: Path) -> None:
-    """Opening again applies nothing, and each is numbered without a gap."""
-    for _ in range(2):
-        store = SqliteStore(database)
-        await store.open()
-        await store.close()
-    with plain(database) as db:
-        recorded = db.execute("SELECT number, checksum FROM schema_migrations ORDER BY number").fetchall()
-    assert recorded == [(step.number, step.checksum) for step in known()]
-    assert [number for number, _ in recorded] == list(range(1, len(recorded) + 1))
-
-
-async def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(database: Path) -> None:
-    """All or nothing: the first statement of a broken migration is undone with it."""
-    store = SqliteStore(database)
-    await store.open()
-    await commit(store, noting("a", 0))
-    await store.close()
-    broken = Migration(2, "0002_broken", "CREATE TABLE fine (x);\nCREATE TABLE broken (;\n")
-    with plain(database) as db:
-        before = objects(db)
-        with pytest.raises(sqlite3.OperationalError):
-            migrate(db, NOON, migrations=[*known(), broken])
-        assert objects(db) == before
-        assert migrate(
-            db, NOON, migrations=[*known(), Migration(2, "0002_more", "CREATE TABLE more (x);\n")]
-        ) == ["0002_more"]
-    assert "0002_more" in await refuses_to_open(database, SchemaTooNew)
-
-
-async def test_a_database_from_an_unreleased_build_is_refused(database: Path) -> None:
-    """Its migration has our number and another text: its tables are not the ones we know."""
-    store = SqliteStore(database)
-    await store.open()
-    await store.close()
-    with plain(database) as db:
-        db.execute("UPDATE schema_migrations SET checksum = 'other'")
-    assert "never released" in await refuses_to_open(database, StartRefused)
-
-
-# ── retention ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_the_file_really_shrinks(store: SqliteStore, database: Path) -> None:
-    """Retention gives the room back to the disk, the write-ahead log included."""
-    for _ in range(20):
-        await commit(store, *(saying("x" * 5_000, to=To("bot", "nobody")) for _ in range(50)))
-    pruned = await store.prune(Retention(messages_before=NOON + timedelta(days=1)))
-    assert pruned.messages == 1_000
-    assert pruned.bytes_before > 5_000_000
-    assert pruned.bytes_after < 500_000
-    on_disk = database.stat().st_size + database.with_name("callboard.db-wal").stat().st_size
-    assert on_disk < 500_000
-
-
-async def test_commits_go_on_while_retention_works(store: SqliteStore) -> None:
-    """It takes little at a time, so a turn gets in between."""
-    await commit(store, *(saying("x", to=To("bot", "nobody")) for _ in range(3_000)))
-    pruning = asyncio.create_task(store.prune(Retention(messages_before=NOON + timedelta(days=1))))
-    before = 0
-    while not pruning.done():
-        (outcome,) = await store.commit([noting("x", before, StreamId("story:meanwhile"))])
-        assert isinstance(outcome, Receipt)
-        before += 1
-    assert (await pruning).messages == 3_000
-    assert before > 5
-
-
-# ── rebuilding ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_derived_table_that_was_tampered_with_is_found_and_mended(
-    store: SqliteStore, database: Path
-) -> None:
-    """A full check says which, and a rebuild makes it what the log says."""
-    clerk = BotName("clerk")
-    turn = new_turn()
-    turn.append(
-        bot_stream(clerk),
-        "bot",
-        [BotDeclared(clerk, "python"), Subscribed(clerk, "news")],
-        expected=Version(0),
-    )
-    await commit(store, turn)
-    with plain(database) as other:
-        other.execute("UPDATE bots SET description = 'an impostor'")
-        other.execute("DELETE FROM bot_subscriptions")
-    (finding,) = [finding for finding in await store.check(full=True) if not finding.ok]
-    assert finding.name == "projections"
-    assert "bots" in finding.detail
-    assert "bot_subscriptions" in finding.detail
-    assert await store.rebuild() == ["bots", "bot_subscriptions"]
-    assert [finding for finding in await store.check(full=True) if not finding.ok] == []
-
-
-async def test_a_gap_in_a_stream_is_found(store: SqliteStore, database: Path) -> None:
-    """As are a shared position and a cursor past the head."""
-    await commit(
-        store, *(noting(str(n), n) for n in range(5)), changing(MoveCursor(BotName("b"), Position(1)))
-    )
-    with plain(database) as other:
-        other.execute("DELETE FROM workflow_events WHERE version = 3")
-        other.execute("UPDATE bot_cursors SET position = 99")
-        other.execute(
-            "INSERT INTO operator_actions VALUES (2, NULL, 'default', 'local', 'forged', 'x', '{}', 0)"
-        )
-    wrong = {finding.name for finding in await store.check(full=True) if not finding.ok}
-    assert wrong == {"streams", "cursors", "one order"}
-
-
-async def test_positions_of_rows_that_somebody_deleted_are_not_given_again(database: Path) -> None:
-    """Not by this process, nor by the next one that opens the file."""
-    store = SqliteStore(database)
-    await store.open()
-    await commit(store, *(noting(str(n), n) for n in range(5)))
-    await store.close()
-    with plain(database) as other:
-        other.execute("DELETE FROM workflow_events WHERE position > 2")
-    for expected in (6, 7):
-        store = SqliteStore(database)
-        await store.open()
-        (receipt,) = await commit(store, saying("after", to=To("bot", "nobody")))
-        assert receipt.first == expected
-        await store.close()
-        with plain(database) as other:
-            other.execute("DELETE FROM bot_messages")

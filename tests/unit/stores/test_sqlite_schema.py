@@ -1,0 +1,104 @@
+"""The schema: migrations that apply whole or not at all, and SQL that is what it says it is."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import callboard.stores.sqlite as package
+from callboard.errors import (
+    SchemaTooNew,
+    StartRefused,
+)
+from callboard.stores.sqlite import SqliteStore
+from callboard.stores.sqlite.migrations import Migration, known, migrate
+from callboard.stores.sqlite.queries import QUERIES
+from callboard.testing.store_conformance import NOON, commit, noting
+from tests.unit.stores.conftest import plain, refuses_to_open
+
+
+def objects(db: sqlite3.Connection) -> dict[str, str]:
+    """Return every table, index and view by name, its text without comments and spaces."""
+    found = db.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'schema_migrations'"
+    )
+    return {name: " ".join(_without_comments(sql).split()) for name, sql in found}
+
+
+def _without_comments(sql: str) -> str:
+    return "\n".join(line.split("--")[0] for line in sql.splitlines())
+
+
+async def test_the_schema_as_shown_equals_the_sum_of_the_migrations(database: Path) -> None:
+    """`schema.sql` is what people read; the migrations are what runs."""
+    shown = (Path(package.__file__).parent / "schema.sql").read_text("utf-8")
+    store = SqliteStore(database)
+    await store.open()
+    await store.close()
+    with plain(database) as migrated, contextlib.closing(sqlite3.connect(":memory:")) as written:
+        written.executescript(shown)
+        assert objects(migrated) == objects(written)
+
+
+async def test_every_table_says_what_it_is(database: Path) -> None:
+    """Fact, derived or state: the first word of the comment above each table."""
+    shown = (Path(package.__file__).parent / "schema.sql").read_text("utf-8")
+    blocks = shown.split("\n\n")
+    tables = [block for block in blocks if "CREATE TABLE" in block]
+    assert len(tables) == shown.count("CREATE TABLE")
+    for block in tables:
+        assert block.lstrip().startswith(("-- fact:", "-- derived:", "-- state:")), block[:80]
+        assert ") STRICT" in block, block[:80]
+
+
+async def test_migrations_are_recorded_and_applied_once(database: Path) -> None:
+    """Opening again applies nothing, and each is numbered without a gap."""
+    for _ in range(2):
+        store = SqliteStore(database)
+        await store.open()
+        await store.close()
+    with plain(database) as db:
+        recorded = db.execute("SELECT number, checksum FROM schema_migrations ORDER BY number").fetchall()
+    assert recorded == [(step.number, step.checksum) for step in known()]
+    assert [number for number, _ in recorded] == list(range(1, len(recorded) + 1))
+
+
+async def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(database: Path) -> None:
+    """All or nothing: the first statement of a broken migration is undone with it."""
+    store = SqliteStore(database)
+    await store.open()
+    await commit(store, noting("a", 0))
+    await store.close()
+    broken = Migration(2, "0002_broken", "CREATE TABLE fine (x);\nCREATE TABLE broken (;\n")
+    with plain(database) as db:
+        before = objects(db)
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(db, NOON, migrations=[*known(), broken])
+        assert objects(db) == before
+        assert migrate(
+            db, NOON, migrations=[*known(), Migration(2, "0002_more", "CREATE TABLE more (x);\n")]
+        ) == ["0002_more"]
+    assert "0002_more" in await refuses_to_open(database, SchemaTooNew)
+
+
+async def test_a_database_from_an_unreleased_build_is_refused(database: Path) -> None:
+    """Its migration has our number and another text: its tables are not the ones we know."""
+    store = SqliteStore(database)
+    await store.open()
+    await store.close()
+    with plain(database) as db:
+        db.execute("UPDATE schema_migrations SET checksum = 'other'")
+    assert "never released" in await refuses_to_open(database, StartRefused)
+
+
+def test_every_named_statement_is_used_and_every_used_one_is_there() -> None:
+    """A statement that nobody says is dead."""
+    folder = Path(package.__file__).parent
+    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    code += (folder.parents[1] / "bench" / "raw.py").read_text("utf-8")
+    used = set(re.findall(r"QUERIES\.(\w+)", code))
+    assert used == set(QUERIES.names())
