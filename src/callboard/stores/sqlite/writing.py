@@ -69,7 +69,6 @@ class _Transaction:
     """The rows of one transaction, and the numbers that it gives out."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
         self._execute = db.cursor().execute
         self.next = 0
         self.commits = 0
