@@ -4,7 +4,9 @@ The house in reading order; a file imports only from those before it:
 
     errors  clock  ids                                the error tree, time, the types of ids
     retry  spelling  units  config  logs  folder      settings, log lines, the data folder
-    facts  membership                                 what a stream holds, and how it stays readable
+    messages                                          what bots say, and how everything is named
+    facts  membership  mishaps                        what a stream holds, and how it stays readable
+    handling  bot                                     what an author of bots subclasses and is given
     changes  turn                                     what one actor wants to be true at once
     store                                             the port: facts in, facts out
     fold  projections                                 from facts to states and rows
@@ -14,3 +16,24 @@ The house in reading order; a file imports only from those before it:
     desk  app  offline                                who answers, the wiring, work without a server
     bench/  testing/  cli/                            measuring, testing, the command line
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callboard.bot import Bot, Memory, Settings, Turn, every, on, otherwise
+    from callboard.messages import Body, Message
+else:
+
+    def __getattr__(name: str) -> object:
+        """Bring what authors of bots import, when they do: `callboard --help` has no use for it."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415 - see above
+
+        home = "messages" if name in {"Body", "Message"} else "bot"
+        return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+__all__ = ["Body", "Bot", "Memory", "Message", "Settings", "Turn", "every", "on", "otherwise"]

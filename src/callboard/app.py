@@ -1,6 +1,6 @@
 """The wiring: the only file that names every adapter and puts the house together.
 
-    lock the data folder → open the store → supervisor (journal, timers) → front desk → open the door
+    lock the data folder → open the store → supervisor (journal, timers, calendar, bots) → front desk → door
 
 and in the reverse order at the end. Whatever fails on the way up is taken down again as far as it had come,
 so a start that is refused leaves nothing behind.
@@ -22,18 +22,23 @@ from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
 
-from callboard import logs
-from callboard.actors import Child, Describe, Supervisor, Timers
+from callboard import loading, logs
+from callboard.actors import Child, Describe, StartChild, Supervisor, Timers
+from callboard.actors.company import Company
 from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
 from callboard.clock import Clock, SystemClock
 from callboard.config import Config
 from callboard.desk import FrontDesk, keeping
 from callboard.folder import DataFolder, FolderLock
+from callboard.ids import SystemIds
 from callboard.store import Retention
 from callboard.stores.sqlite import SqliteStore
 from callboard.turn import Limits
 from callboard.web.api.server import Door
+
+BOTS = "bots"
+"""The folder of the project whose files define bots."""
 
 _log = logs.get_logger("callboard")
 
@@ -82,14 +87,24 @@ class Callboard:
         writer = JournalActor(store, queue=config.journal.queue, batch=config.journal.batch, clock=clock)
         limits = Limits(config.limits.turn_facts, config.limits.turn_bytes)
         journal = Journal(writer.actor_ref, clock=clock, limits=limits)
+        timers = Timers(clock=clock)
         children = [
             # Both hold what nobody else could give back to them: turns in doubt, and what others wait for.
             Child("journal", lambda: writer, vital=True),
-            Child("timers", partial(Timers, clock=clock), vital=True),
+            Child("timers", lambda: timers, vital=True),
         ]
         if keeping(config, clock.now()) != Retention():
             make = partial(Housekeeper, store, journal, lambda: keeping(config, clock.now()), clock=clock)
             children.append(Child("housekeeper", make))
+        company = Company(
+            store,
+            journal,
+            writer,
+            clock=clock,
+            ids=SystemIds(),
+            message_bytes=config.limits.message_bytes,
+            grace=config.shutdown.grace,
+        )
         root = Supervisor(
             children,
             name="supervisor",
@@ -99,6 +114,10 @@ class Callboard:
         ).launch()
         self._parts.push_async_callback(root.aclose)
         await root.ask(Describe())
+        await company.open(timers.actor_ref)
+        await root.ask(StartChild(company.calendar_child()))
+        await root.ask(StartChild(company.bots_child()))
+        await self._engage(company)
         return FrontDesk(
             config=config,
             version=_version(),
@@ -106,10 +125,20 @@ class Callboard:
             journal=journal,
             writer=writer,
             supervisor=root,
+            bus=company.bus,
             clock=clock,
             lock=lock,
             head=await store.head(),
         )
+
+    async def _engage(self, company: Company) -> None:
+        """Start the bots of the project; what is wrong with some does not keep the others from working."""
+        found, faults = loading.load(self.config.project / BOTS)
+        for fault in faults:
+            _log.error("bots.not_loaded", file=str(fault.file), line=fault.line, reason=fault.message)
+        for one in found:
+            await company.engage(one.cls, one.shape)
+        _log.info("bots.loaded", bots=[one.shape.name for one in found], faults=len(faults))
 
     async def _open_door(self, desk: FrontDesk, folder: DataFolder, lock: FolderLock) -> None:
         door = Door(

@@ -3,10 +3,10 @@
 A change says what shall be true of one row, in the words of the domain; a store adapter knows the statement
 that makes it so. Two families share this file because adapters carry out both in the same way:
 
-- **state** (cursors, deliveries, waits, timers, snapshots) is put into a turn by whoever makes the turn. It
-  cannot be rebuilt; its invariants are checked by `callboard doctor`.
-- **derived** rows (bots, channels, subscriptions) come from facts alone, through `callboard.projections`, and
-  can be rebuilt from the log at any time. Nobody else writes them.
+- **state** (cursors, deliveries, memory, keys, waits, timers, snapshots) is put into a turn by whoever makes
+  the turn. It cannot be rebuilt; its invariants are checked by `callboard doctor`.
+- **derived** rows (bots, channels, subscriptions, dead letters) come from facts alone, through
+  `callboard.projections`, and can be rebuilt from the log at any time. Nobody else writes them.
 
 Where a change speaks of a fact of its own turn, which has no position before the commit, it holds a `Ref`.
 """
@@ -17,7 +17,7 @@ from datetime import datetime
 
 import msgspec
 
-from callboard.ids import BotName, ChannelName, Position, StreamId, TimerId, Version, WaitId
+from callboard.ids import BotName, ChannelName, MessageId, Position, StreamId, TimerId, Version, WaitId
 
 
 class Ref(msgspec.Struct, frozen=True, gc=False):
@@ -48,10 +48,49 @@ class RecordDelivery(msgspec.Struct, frozen=True):
     bot: BotName
     message: Place
     outcome: str
-    """`handled`, `retrying`, `dead` or `refused`."""
+    """`started`, `handled`, `retrying`, `dead` or `refused`. One that is only started waits still."""
     attempts: int = 1
     next_try_at: datetime | None = None
     error: str | None = None
+    deaths: int = 0
+    """How often the process died while this message was being handled."""
+    redriven: bool = False
+    """It was a dead letter and got fresh attempts; what its handler sends begins at hop 1."""
+
+
+class SaveMemory(msgspec.Struct, frozen=True):
+    """What the bot keeps from one message to the next."""
+
+    bot: BotName
+    data: str
+
+
+class KeepKey(msgspec.Struct, frozen=True):
+    """An idempotency key was used; the same key once more refuses its turn with ConstraintViolated."""
+
+    scope: str
+    """Who used it, and for what kind of thing: `send:local`."""
+    key: str
+    digest: str
+    """Of what was asked for, so that another wish under the same key can be told from a repeat."""
+    about: Place
+    """The fact that came of it."""
+
+
+class AnswerAsk(msgspec.Struct, frozen=True):
+    """A reply answers the open wait of its question, if it comes from whom was asked and is the first."""
+
+    question: MessageId
+    by: str
+    answer: Place
+
+
+class SettleAnswer(msgspec.Struct, frozen=True):
+    """A reply to an ask reaches no handler: its delivery is `handled` if it answered, else `refused`."""
+
+    bot: BotName
+    question: MessageId
+    answer: Place
 
 
 class SaveSnapshot(msgspec.Struct, frozen=True):
@@ -146,6 +185,8 @@ class BeginSubscription(msgspec.Struct, frozen=True):
     pattern: str
     since: Position
     opened: Position
+    own: bool = False
+    declared: bool = False
 
 
 class EndSubscription(msgspec.Struct, frozen=True):
@@ -156,9 +197,40 @@ class EndSubscription(msgspec.Struct, frozen=True):
     until: Position
 
 
+class PutDeadLetter(msgspec.Struct, frozen=True):
+    """A dead letter is on the list."""
+
+    letter: Position
+    bot: BotName
+    reason: str
+    message: Position | None
+    sender: str
+    recipient: str
+    type: str
+    attempts: int
+    error: str
+
+
+class MarkRedriven(msgspec.Struct, frozen=True):
+    """A dead letter was redriven: it is off the list of what waits for somebody."""
+
+    letter: Position
+    redriven: Position
+
+
+class RemoveDeadLetter(msgspec.Struct, frozen=True):
+    """A dead letter is off the list."""
+
+    letter: Position
+
+
 Change = (
     MoveCursor
     | RecordDelivery
+    | SaveMemory
+    | KeepKey
+    | AnswerAsk
+    | SettleAnswer
     | SaveSnapshot
     | OpenWait
     | AnswerWait
@@ -171,4 +243,7 @@ Change = (
     | RemoveChannel
     | BeginSubscription
     | EndSubscription
+    | PutDeadLetter
+    | MarkRedriven
+    | RemoveDeadLetter
 )

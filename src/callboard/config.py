@@ -154,6 +154,9 @@ class Limits(Section, frozen=True, kw_only=True):
     turn_bytes: Annotated[int, Positive, Setting("Bytes that the facts of one turn may hold.", SIZE)] = (
         8 << 20
     )
+    message_bytes: Annotated[int, Positive, Setting("Bytes that the body of one message may hold.", SIZE)] = (
+        256 << 10
+    )
     body_bytes: Annotated[
         int, Positive, Setting("Bytes that the body of one HTTP request may hold.", SIZE)
     ] = 1 << 20

@@ -7,17 +7,29 @@ CallboardError                      INTERNAL
 │   │   └── BodyTooLarge            BODY_TOO_LARGE
 │   ├── Unencodable                 UNENCODABLE
 │   ├── TurnTooLarge                TURN_TOO_LARGE
+│   ├── NameInvalid                 NAME_INVALID
+│   ├── BodyInvalid                 BODY_INVALID
+│   ├── MessageTooLarge             MESSAGE_TOO_LARGE
+│   ├── KindUnavailable             KIND_UNAVAILABLE
+│   ├── BotInvalid                  BOT_INVALID
+│   ├── TurnSealed                  TURN_SEALED
 │   ├── PositionUnknown             POSITION_UNKNOWN
 │   └── BackupInvalid               BACKUP_INVALID
 ├── Denied                          DENIED                  who asks may not
 │   └── Unauthenticated             UNAUTHENTICATED
 ├── NotFound                        NOT_FOUND
 │   ├── StreamNotFound              STREAM_NOT_FOUND
+│   ├── RecipientUnknown            RECIPIENT_UNKNOWN
 │   └── VerbNotAllowed              VERB_NOT_ALLOWED
 ├── Conflict                        CONFLICT                the state is not what the caller thought
 │   ├── ConcurrencyConflict         CONCURRENCY_CONFLICT
 │   ├── ConstraintViolated          CONSTRAINT_VIOLATED
-│   └── AlreadyExists               ALREADY_EXISTS
+│   ├── AlreadyExists               ALREADY_EXISTS
+│   ├── ChannelInUse                CHANNEL_IN_USE
+│   ├── KeyReused                   KEY_REUSED
+│   ├── ReaderConflict              READER_CONFLICT
+│   ├── AskCycle                    ASK_CYCLE
+│   └── AskChanged                  ASK_CHANGED
 ├── Unavailable                     UNAVAILABLE             not now; nothing was done
 │   ├── StoreUnavailable            STORE_UNAVAILABLE
 │   │   ├── DiskFull                DISK_FULL
@@ -26,13 +38,16 @@ CallboardError                      INTERNAL
 │   │   └── StoreCorrupt            STORE_CORRUPT
 │   ├── ShuttingDown                SHUTTING_DOWN
 │   ├── Overloaded                  OVERLOADED
+│   ├── RateLimited                 RATE_LIMITED
 │   └── ServerUnreachable           SERVER_UNREACHABLE
 ├── OutcomeUnknown                  OUTCOME_UNKNOWN         it may have happened; look before you repeat it
 ├── FactUnreadable                  FACT_UNREADABLE         the log holds what this version cannot read
 ├── ActorError                      ACTOR_ERROR             one actor did not answer
 │   ├── ActorStopped                ACTOR_STOPPED
 │   ├── MailboxFull                 MAILBOX_FULL
-│   └── AskTimeout                  ASK_TIMEOUT
+│   ├── AskTimeout                  ASK_TIMEOUT
+│   ├── HandlerTimeout              HANDLER_TIMEOUT
+│   └── WebhookFailed               WEBHOOK_FAILED
 └── StartRefused                    START_REFUSED           the server does not start like this
     ├── DataFolderLocked            DATA_FOLDER_LOCKED
     ├── SchemaTooNew                SCHEMA_TOO_NEW
@@ -113,6 +128,43 @@ class TurnTooLarge(BadInput):
     status = 413
 
 
+class NameInvalid(BadInput):
+    """A name of a bot, a channel or a type of message is not one, or a pattern is not."""
+
+    code = "NAME_INVALID"
+
+
+class BodyInvalid(BadInput):
+    """The body of a message is not of the shape that its handler takes."""
+
+    code = "BODY_INVALID"
+
+
+class MessageTooLarge(BadInput):
+    """The body of a message holds more bytes than a message may."""
+
+    code = "MESSAGE_TOO_LARGE"
+    status = 413
+
+
+class KindUnavailable(BadInput):
+    """A kind of bot that this version of Callboard does not have."""
+
+    code = "KIND_UNAVAILABLE"
+
+
+class BotInvalid(BadInput):
+    """A bot's class, file or settings cannot be: the message says where and why."""
+
+    code = "BOT_INVALID"
+
+
+class TurnSealed(BadInput):
+    """A handler goes on after its turn was over: nothing that it says now can be part of it."""
+
+    code = "TURN_SEALED"
+
+
 class PositionUnknown(BadInput):
     """A cursor of another log, or one past the head: answering "nothing new" would be a lie."""
 
@@ -156,6 +208,12 @@ class StreamNotFound(NotFound):
     """No event was ever appended to this stream."""
 
     code = "STREAM_NOT_FOUND"
+
+
+class RecipientUnknown(NotFound):
+    """No bot of this name was ever declared, so nobody would ever read the message."""
+
+    code = "RECIPIENT_UNKNOWN"
 
 
 class VerbNotAllowed(NotFound):
@@ -206,6 +264,36 @@ class AlreadyExists(Conflict):
     """What was to be made is there already, and will not be overwritten."""
 
     code = "ALREADY_EXISTS"
+
+
+class ChannelInUse(Conflict):
+    """The channel still has subscribers, so it is not deleted unless forced."""
+
+    code = "CHANNEL_IN_USE"
+
+
+class KeyReused(Conflict):
+    """An idempotency key was used before, for something else."""
+
+    code = "KEY_REUSED"
+
+
+class ReaderConflict(Conflict):
+    """Another reader has this inbox; two that do not know of each other would each see half."""
+
+    code = "READER_CONFLICT"
+
+
+class AskCycle(Conflict):
+    """The bot that was asked waits itself for an answer that hangs on this one."""
+
+    code = "ASK_CYCLE"
+
+
+class AskChanged(Conflict):
+    """On its retry a handler asked something else than before, so the recorded answer does not fit."""
+
+    code = "ASK_CHANGED"
 
 
 # ── not now; nothing was done ────────────────────────────────────────────────────────────────────────────
@@ -262,6 +350,13 @@ class Overloaded(Unavailable):
     code = "OVERLOADED"
 
 
+class RateLimited(Unavailable):
+    """One sender said more to one recipient than the settings allow in this time."""
+
+    code = "RATE_LIMITED"
+    status = 429
+
+
 class ServerUnreachable(Unavailable):
     """No Callboard answers where it should be running."""
 
@@ -285,6 +380,12 @@ class FactUnreadable(CallboardError):
     """A stored fact is of a type or revision that this version of Callboard does not know."""
 
     code = "FACT_UNREADABLE"
+
+
+class MemoryUnreadable(CallboardError):
+    """A bot's memory does not decode; it is kept as it is, and the bot set aside until its code reads it."""
+
+    code = "MEMORY_UNREADABLE"
 
 
 # ── one actor did not answer ─────────────────────────────────────────────────────────────────────────────
@@ -315,6 +416,20 @@ class AskTimeout(ActorError):
 
     code = "ASK_TIMEOUT"
     status = 504
+
+
+class HandlerTimeout(ActorError):
+    """A handler took longer than it may; its delivery has failed."""
+
+    code = "HANDLER_TIMEOUT"
+    status = 504
+
+
+class WebhookFailed(ActorError):
+    """The server behind a webhook bot did not take a message."""
+
+    code = "WEBHOOK_FAILED"
+    status = 502
 
 
 # ── the server does not start like this ──────────────────────────────────────────────────────────────────

@@ -75,6 +75,10 @@ class Subscribed(msgspec.Struct, frozen=True):
     pattern: str
     since: Position | None = None
     """Where the interval begins; this fact's own position if nothing is named."""
+    own: bool = False
+    """Whether the bot also hears what it publishes itself."""
+    declared: bool = False
+    """Whether it stands in the bot's code, and ends when it no longer does."""
 
 
 @fact("unsubscribed")

@@ -14,10 +14,13 @@ from callboard.changes import (
     BeginSubscription,
     Change,
     EndSubscription,
+    MarkRedriven,
     PutBot,
     PutChannel,
+    PutDeadLetter,
     RemoveBot,
     RemoveChannel,
+    RemoveDeadLetter,
 )
 from callboard.facts import registered
 from callboard.ids import Position
@@ -29,8 +32,9 @@ from callboard.membership import (
     Subscribed,
     Unsubscribed,
 )
+from callboard.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
 
-DERIVED_TABLES = ("bots", "bot_channels", "bot_subscriptions")
+DERIVED_TABLES = ("bots", "bot_channels", "bot_subscriptions", "dead_letters")
 """What a rebuild empties and fills again."""
 
 
@@ -51,11 +55,27 @@ def _deleted(fact: ChannelDeleted, _position: Position) -> Change:
 
 
 def _subscribed(fact: Subscribed, position: Position) -> Change:
-    return BeginSubscription(fact.bot, fact.pattern, position if fact.since is None else fact.since, position)
+    since = position if fact.since is None else fact.since
+    return BeginSubscription(fact.bot, fact.pattern, since, position, fact.own, fact.declared)
 
 
 def _unsubscribed(fact: Unsubscribed, position: Position) -> Change:
     return EndSubscription(fact.bot, fact.pattern, position)
+
+
+def _dead(fact: DeadLettered, position: Position) -> Change:
+    return PutDeadLetter(
+        *(position, fact.bot, fact.reason, fact.message, fact.sender),
+        *(str(fact.to), fact.type, fact.attempts, fact.error),
+    )
+
+
+def _redriven(fact: DeadLetterRedriven, position: Position) -> Change:
+    return MarkRedriven(fact.letter, position)
+
+
+def _purged(fact: DeadLetterPurged, _position: Position) -> Change:
+    return RemoveDeadLetter(fact.letter)
 
 
 _PROJECTIONS: dict[type, Callable[[Any, Position], Change]] = {
@@ -65,6 +85,9 @@ _PROJECTIONS: dict[type, Callable[[Any, Position], Change]] = {
     ChannelDeleted: _deleted,
     Subscribed: _subscribed,
     Unsubscribed: _unsubscribed,
+    DeadLettered: _dead,
+    DeadLetterRedriven: _redriven,
+    DeadLetterPurged: _purged,
 }
 
 

@@ -24,6 +24,7 @@ from callboard.errors import CallboardError, PositionUnknown
 from callboard.ids import (
     DEFAULT_TENANT,
     BotName,
+    ChannelName,
     EventId,
     LogId,
     MessageId,
@@ -35,7 +36,8 @@ from callboard.ids import (
     Version,
     WaitId,
 )
-from callboard.turn import To, Turn
+from callboard.messages import Message
+from callboard.turn import Turn
 
 # ── what was written ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -54,25 +56,6 @@ class Event(msgspec.Struct, frozen=True):
     type: str
     fact: msgspec.Struct
     metadata: dict[str, Any]
-    at: datetime
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One message, as it stands in the log."""
-
-    position: Position
-    cause: Position | None
-    tenant: Tenant
-    principal: PrincipalId
-    id: MessageId
-    sender: str
-    to: To
-    type: str
-    body: Any
-    headers: dict[str, str]
-    reply_to: MessageId | None
-    conversation: str | None
-    hops: int
     at: datetime
 
 
@@ -120,6 +103,8 @@ class Delivery(msgspec.Struct, frozen=True):
     last_at: datetime
     next_try_at: datetime | None
     error: str | None
+    deaths: int = 0
+    redriven: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -145,6 +130,112 @@ class Timer(msgspec.Struct, frozen=True):
     target: StreamId
     kind: str
     data: msgspec.Raw
+
+
+# ── the board ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class BotRow(msgspec.Struct, frozen=True):
+    """A bot that was declared, whether or not it is still on the board."""
+
+    name: BotName
+    kind: str
+    description: str
+    declared: Position
+    removed: Position | None
+
+
+class ChannelRow(msgspec.Struct, frozen=True):
+    """A channel that exists."""
+
+    name: ChannelName
+    created: Position
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """An interval of listening: positions above `since`, and below `until` once it has ended."""
+
+    opened: Position
+    bot: BotName
+    pattern: str
+    since: Position
+    until: Position | None
+    own: bool
+    declared: bool
+
+
+class InboxPage(msgspec.Struct, frozen=True):
+    """Messages that a bot has still to handle, in log order."""
+
+    messages: list[Message]
+    seen: Position
+    """Up to here the inbox was looked at: the last message's position if there may be more, else the head."""
+
+
+class CatchUp(msgspec.Struct, frozen=True):
+    """A subscription that begins below where the bot stood, and is not caught up with yet."""
+
+    subscription: Subscription
+    cursor: Position
+
+
+class MemoryRow(msgspec.Struct, frozen=True):
+    """What a bot keeps."""
+
+    data: str
+    saved_at: datetime
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """An idempotency key that was used."""
+
+    digest: str
+    about: Position
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A dead letter on the list; the whole story is the event at its position."""
+
+    letter: Position
+    bot: BotName
+    reason: str
+    message: Position | None
+    sender: str
+    recipient: str
+    """A bot, or a channel with # before it."""
+    type: str
+    attempts: int
+    error: str
+    redriven: Position | None
+
+
+class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages an operator wants to see; what is not named does not narrow."""
+
+    pair: tuple[str, str] | None = None
+    """Both directions between exactly these two, over channels too if the other one hears them."""
+    channel: ChannelName | None = None
+    conversation: str | None = None
+    bot: str | None = None
+    """Sent by it, or addressed to it by name."""
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    outcome: str | None = None
+    """`waiting`, `handled`, `retrying`, `dead` or `refused`, at any recipient; in a pair the other one."""
+    after: Position | None = None
+    """Exclusive: later ones, or earlier ones when the newest come first."""
+    newest_first: bool = False
+    limit: int = 100
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """A message, and what became of it; for a pair, at the other one of the two."""
+
+    message: Message
+    deliveries: list[Delivery]
+    waiting: list[BotName]
+    """Bots on the board that have still to handle it."""
 
 
 # ── the outcome of a commit ──────────────────────────────────────────────────────────────────────────────
@@ -297,11 +388,104 @@ class Store(Protocol):
     async def deliveries(self, message: Position, *, tenant: Tenant = DEFAULT_TENANT) -> list[Delivery]:
         """Return what became of a message, by bot."""
 
+    async def message_at(self, position: Position, *, tenant: Tenant = DEFAULT_TENANT) -> Message | None:
+        """Return the message at a position."""
+
     async def waits(self, owner: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> list[Wait]:
         """Return what an owner waits for."""
 
     async def timers(self, after: TimerId | None, limit: int) -> list[Timer]:
         """Return the timers of all tenants in pages, in the order of their ids."""
+
+    # the board and inboxes
+
+    async def bots(self, *, tenant: Tenant = DEFAULT_TENANT) -> list[BotRow]:
+        """Return all bots that were ever declared, by name."""
+
+    async def channels(self, *, tenant: Tenant = DEFAULT_TENANT) -> list[ChannelRow]:
+        """Return the channels there are, by name."""
+
+    async def subscriptions(
+        self, *, bot: BotName | None = None, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[Subscription]:
+        """Return the open subscriptions, of one bot or of all, in the order in which they were opened."""
+
+    async def inbox(
+        self, bot: BotName, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> InboxPage:
+        """Return what a bot has still to handle of its own stream, past a position.
+
+        That is, in log order: messages addressed to it, and messages on channels that lie above `opened` and
+        below `until` of one of its subscriptions (its own ones only where the subscription says so), each
+        once. Those with a delivery are left out, unless it is `started`, or `retrying` and past the bot's
+        cursor (then the bot holds its stream for it).
+        """
+
+    async def catch_ups(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> list[CatchUp]:
+        """Return the subscriptions of a bot, ended ones too, that are not caught up with, oldest first."""
+
+    async def catch_up(
+        self, opened: Position, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> InboxPage:
+        """Return what a bot has still to handle of one catch-up, past a position.
+
+        Messages on its channels above `since` and below `opened`, without those that have a delivery (other
+        than `started`, or `retrying` past the catch-up's cursor). `seen` is `opened` when there are no more.
+        """
+
+    async def waiting(self, bot: BotName, most: int, *, tenant: Tenant = DEFAULT_TENANT) -> int:
+        """Return how many messages a bot has still to handle, catch-ups included; stops at `most`."""
+
+    async def retries(
+        self, bot: BotName, due: datetime, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[Delivery]:
+        """Return the deliveries of a bot that are to be tried again by a time, the earliest first."""
+
+    async def next_retry(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> datetime | None:
+        """Return when a bot's next delivery is to be tried again."""
+
+    async def delivery(
+        self, bot: BotName, message: Position, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> Delivery | None:
+        """Return what became of one message at one bot."""
+
+    async def memory(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> MemoryRow | None:
+        """Return what a bot keeps."""
+
+    async def key(self, scope: str, key: str, *, tenant: Tenant = DEFAULT_TENANT) -> KeyRow | None:
+        """Return what became of an idempotency key."""
+
+    async def dead_letters(
+        self,
+        *,
+        bot: BotName | None = None,
+        after: Position | None = None,
+        limit: int = 100,
+        redriven: bool = False,
+        tenant: Tenant = DEFAULT_TENANT,
+    ) -> list[DeadLetter]:
+        """Return dead letters past a position, oldest first; redriven ones only if asked for."""
+
+    async def dead_letter(self, letter: Position, *, tenant: Tenant = DEFAULT_TENANT) -> DeadLetter | None:
+        """Return one dead letter."""
+
+    # auditing
+
+    async def audit(self, query: AuditQuery, *, tenant: Tenant = DEFAULT_TENANT) -> list[Audited]:
+        """Return messages with what became of them."""
+
+    async def entry(self, position: Position, *, tenant: Tenant = DEFAULT_TENANT) -> LogEntry | None:
+        """Return the fact at a position."""
+
+    async def causes(
+        self, position: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[LogEntry]:
+        """Return the fact at a position, its cause, the cause of that, and so on."""
+
+    async def effects(
+        self, position: Position, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[LogEntry]:
+        """Return what a fact led to, directly and through others, in log order, past a position."""
 
     # housekeeping
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -35,6 +35,7 @@ from callboard.ids import (
     Tenant,
     Version,
 )
+from callboard.messages import To
 
 NO_METADATA = "{}"
 
@@ -51,13 +52,6 @@ class Limits(msgspec.Struct, frozen=True):
 DEFAULT_LIMITS = Limits()
 
 
-class To(msgspec.Struct, frozen=True):
-    """Where a message goes: to one bot, or to whoever subscribes to a channel."""
-
-    kind: Literal["bot", "channel"]
-    name: str
-
-
 class NewEvent(msgspec.Struct, frozen=True):
     """One event to append, already encoded."""
 
@@ -70,11 +64,11 @@ class NewEvent(msgspec.Struct, frozen=True):
 
 
 class NewEvents(msgspec.Struct, frozen=True):
-    """Events to append to one stream, which must be at the expected version."""
+    """Events to append to one stream, which must be at the expected version; None takes any."""
 
     stream: StreamId
     kind: str
-    expected: Version
+    expected: Version | None
     events: tuple[NewEvent, ...]
 
 
@@ -85,12 +79,14 @@ class NewMessage(msgspec.Struct, frozen=True):
     sender: str
     to: To
     type: str
-    body: str
+    json: str
     headers: str
     reply_to: MessageId | None
     conversation: str | None
     hops: int
     cause: Place | None
+    asks: bool
+    """Whether the sender waits for the answer."""
 
 
 class NewAction(msgspec.Struct, frozen=True):
@@ -153,11 +149,15 @@ class Turn:
         kind: str,
         new: Sequence[msgspec.Struct],
         *,
-        expected: Version,
+        expected: Version | None,
         cause: Place | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> list[Ref]:
-        """Append facts to a stream that must be at the expected version (0: it must not exist yet)."""
+        """Append facts to a stream that must be at the expected version (0: it must not exist yet).
+
+        None is for facts that were not decided from those before them, such as a delivery that failed: they
+        go to the end, wherever that is.
+        """
         if not new:
             msg = f"Nothing was given to append to {stream}: an append holds at least one fact."
             raise BadInput(msg)
@@ -174,7 +174,7 @@ class Turn:
         self.entries.append(NewEvents(stream, kind, expected, events))
         return refs
 
-    def send(
+    def send(  # noqa: PLR0913 - a message has that many parts
         self,
         *,
         sender: str,
@@ -186,18 +186,24 @@ class Turn:
         conversation: str | None = None,
         hops: int = 0,
         cause: Place | None = None,
+        asks: bool = False,
+        id: MessageId | None = None,  # noqa: A002 - as `type`
     ) -> tuple[Ref, MessageId]:
         """Put a message into the log; who receives it is decided by cursors and subscriptions."""
         data = facts.encode(body)
         about = facts.encode(headers) if headers else NO_METADATA
-        message_id = MessageId(self._ids.new())
+        message_id = id or MessageId(self._ids.new())
         cause = self.cause if cause is None else cause
-        names = _size(sender) + _size(to.name) + _size(type) + _size(conversation or "")
-        (ref,) = self._count(1, _size(data) + _size(about) + names)
-        self.entries.append(
-            NewMessage(message_id, sender, to, type, data, about, reply_to, conversation, hops, cause)
-        )
-        return ref, message_id
+        new = NewMessage(message_id, sender, to, type, data, about, reply_to, conversation, hops, cause, asks)
+        return self.post(new), message_id
+
+    def post(self, message: NewMessage) -> Ref:
+        """Put a message into the log that is encoded already."""
+        names = _size(message.sender) + _size(message.to.name) + _size(message.type)
+        names += _size(message.conversation or "")
+        (ref,) = self._count(1, _size(message.json) + _size(message.headers) + names)
+        self.entries.append(message)
+        return ref
 
     def act(self, action: str, target: str, data: Any = None, *, cause: Place | None = None) -> Ref:
         """Record what the turn's principal did to the house itself."""

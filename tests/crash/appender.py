@@ -20,8 +20,8 @@ from callboard.clock import SystemClock
 from callboard.errors import StreamNotFound
 from callboard.facts import fact
 from callboard.ids import BotName, StreamId, Version
+from callboard.messages import To
 from callboard.stores.sqlite import SqliteStore
-from callboard.turn import To
 
 CALLERS = 20
 

@@ -39,9 +39,10 @@ from callboard.membership import (
     Subscribed,
     Unsubscribed,
 )
+from callboard.messages import To
 from callboard.store import Event
 from callboard.stores.sqlite import SqliteStore
-from callboard.turn import Limits, To, Turn
+from callboard.turn import Limits, Turn
 from tests.simulation import ledger as said
 from tests.simulation.disk import DATABASE, Disk
 from tests.simulation.ledger import Intent, Ledger, Op, Own

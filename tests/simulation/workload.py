@@ -207,7 +207,15 @@ def _membership(me: Caller, version: int) -> tuple[str, dict[str, object]]:
     if version == 0 or roll < 0.2:
         return "bot_declared", {"bot": me.name, "kind": "simulated", "description": me.words()}
     if roll < 0.65:
-        return "subscribed", {"bot": me.name, "pattern": pattern, "since": me.dice.choice([None, 0])}
+        since = me.dice.choice([None, 0])
+        about: dict[str, object] = {
+            "bot": me.name,
+            "pattern": pattern,
+            "since": since,
+            "own": False,
+            "declared": False,
+        }
+        return "subscribed", about
     if roll < 0.9:
         return "unsubscribed", {"bot": me.name, "pattern": pattern}
     return "bot_removed", {"bot": me.name}

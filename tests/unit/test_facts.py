@@ -15,7 +15,8 @@ from callboard.errors import BadInput, FactUnreadable, TurnTooLarge, Unencodable
 from callboard.facts import fact
 from callboard.ids import BotName, Position, StreamId, SystemIds, Version
 from callboard.membership import Subscribed, matches
-from callboard.turn import Limits, To, Turn
+from callboard.messages import To
+from callboard.turn import Limits, Turn
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -32,6 +32,7 @@ Rejected
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -85,6 +86,7 @@ class JournalActor(LoopActor["Turn | Settle"]):
         queue: int = QUEUE,
         batch: int = BATCH,
         clock: Clock | None = None,
+        on_committed: Callable[[Turn, Receipt], object] | None = None,
     ) -> None:
         super().__init__(name="journal", capacity=queue, clock=clock or SystemClock())
         self.fault: CallboardError | None = None
@@ -93,6 +95,8 @@ class JournalActor(LoopActor["Turn | Settle"]):
         """The newest position that this journal has committed."""
         self._store = store
         self._batch = batch
+        self.on_committed = on_committed
+        """Told of each turn that holds facts, in the order of the log, before whoever handed it in."""
         self._doubt: Doubt | None = None
         self._pause = Backoff(first=0.1, factor=2.0, longest=5.0)
         self._retrial: asyncio.Task[None] | None = None
@@ -125,6 +129,8 @@ class JournalActor(LoopActor["Turn | Settle"]):
         for envelope, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Receipt):
                 self.head = Position(max(self.head, outcome.first + outcome.count - 1))
+                if outcome.count and self.on_committed is not None:
+                    self.on_committed(envelope.message, outcome)
             _answer(envelope, outcome)
 
     async def _settle(self) -> None:

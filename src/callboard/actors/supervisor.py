@@ -19,6 +19,9 @@ Theory of operation
     child is quarantined: shown by `Describe` with its last error, and left alone until somebody asks to
     `Restart` it. A child that cannot be made, or fails in `on_start`, has crashed as any other.
 
+    A child that died of an error that is named as `unfit` is quarantined at once: to start it again could not
+    help.
+
     Tells that the dead child had accepted and not handled go to its successor before anything newer. The one
     message in hand when it died does not: it is what most likely killed it. It is logged.
 
@@ -109,7 +112,7 @@ class Supervisor(LoopActor[Request]):
     one grace: for crowds of equals, where the order means nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice with a default
         self,
         children: Iterable[Child] = (),
         *,
@@ -121,8 +124,10 @@ class Supervisor(LoopActor[Request]):
         together: bool = False,
         directory: Directory[Any] | None = None,
         on_vital_death: Callable[[str, BaseException | None], object] | None = None,
+        unfit: tuple[type[BaseException], ...] = (),
     ) -> None:
         super().__init__(name=name, capacity=capacity, clock=clock)
+        self._unfit = unfit
         self._first_children = tuple(children)
         self._limit = limit or RestartLimit()
         self._grace = grace
@@ -230,6 +235,9 @@ class Supervisor(LoopActor[Request]):
             _log.critical("child.vital_death", child=child.name, error=record.last_error)
             if self._on_vital_death is not None:
                 self._on_vital_death(child.name, error)
+        elif isinstance(error, self._unfit):
+            record.state = State.QUARANTINED
+            _log.error("child.unfit", child=child.name, error=record.last_error)
         elif RESTARTS[child.policy][error is not None]:
             self._restart_later(record)
         else:

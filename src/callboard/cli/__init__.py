@@ -1,7 +1,8 @@
 """The command line: `callboard WORD …`.
 
-`words.py` has the words, `place.py` finds the project and who answers for it, `terminal.py` prints. This file
-is the way in and the way out: whatever happened becomes one sentence and an exit code that scripts can use.
+`words.py` has the words (with `talk.py`, `audit.py` and `board.py`), `place.py` finds the project and who
+answers for it, `terminal.py` prints. This file is the way in and the way out: whatever happened becomes one
+sentence and an exit code that scripts can use.
 
     0   done, and all is well
     1   it failed, or a check found something wrong

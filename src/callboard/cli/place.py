@@ -111,3 +111,7 @@ class Place:
             raise NotFound(f"There is no database in {folder.path} yet: `callboard up` makes it.")
         logs.configure("warning", config.log.format)
         return asyncio.run(files(config))
+
+
+HERE = Place()
+"""The folder in which the command was typed."""

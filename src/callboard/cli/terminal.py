@@ -83,6 +83,24 @@ def say(*lines: str) -> None:
     sys.stdout.flush()
 
 
+def lines(text: str) -> None:
+    """Print text that may have several lines, each as it is."""
+    sys.stdout.writelines(f"{harmless(line)}\n" for line in text.splitlines() or [""])
+    sys.stdout.flush()
+
+
+def typed(prompt: str) -> Iterator[str]:
+    """Yield the lines that come in, each asked for where a person types them."""
+    while True:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            sys.stdout.write(harmless(prompt))
+            sys.stdout.flush()
+        line = sys.stdin.readline()
+        if not line:
+            return
+        yield line.rstrip("\n")
+
+
 def complain(error: CallboardError, *, as_json: bool) -> None:
     """Print an error on standard error: its sentence, or the whole of it as JSON."""
     if as_json:

@@ -1,5 +1,8 @@
 """The words of the command line. A word that Callboard cannot do yet is not here.
 
+Those about messages are in `talk.py` and `audit.py`, those about channels, bots and dead letters in
+`board.py`.
+
 Each is a function: its signature is the command's, its docstring the help. It returns an exit code.
 """
 
@@ -12,15 +15,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from callboard.cli import DONE, FAILED, terminal
-from callboard.cli.place import Place
+from callboard.cli import DONE, FAILED, audit, board, talk, terminal
+from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
     from callboard.bench import Report
     from callboard.config import Config
     from callboard.web.wire import BackupMade, DoctorReport, LogRow, Pruned
-
-HERE = Place()
 
 
 def version() -> str:
@@ -39,6 +40,11 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
+
+for word in (talk.send, talk.ask, talk.chat, audit.audit, audit.why):
+    app.command(word)
+for words in (board.channel, board.bots, board.dead):
+    app.command(words)
 
 
 @app.command
@@ -247,7 +253,7 @@ def bench(
     folder: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Measure this machine: durable turns a second, beside what SQLite alone can do.
+    """Measure this machine: durable turns and messages a second, beside what SQLite alone can do.
 
     Parameters
     ----------
@@ -256,7 +262,7 @@ def bench(
     rounds
         How many rounds; the median is reported.
     only
-        Measure this alone, such as callers_100.
+        Measure this alone, such as callers_100 or messages.pairs_100.
     folder
         Where to measure: the disk makes the difference. The system's folder for temporary files, if not told.
     as_json
@@ -274,13 +280,14 @@ def bench(
 
 
 def _print_report(report: Report) -> None:
+    measured = report.journal | {f"messages.{name}": one for name, one in report.messages.items()}
     terminal.say(
         f"{report.platform}, Python {report.python}, {report.cores} cores, {report.event_loop}",
         "durability: " + ", ".join(f"{name} {value}" for name, value in report.durability.items()),
         f"a bare commit takes {report.bare_commit_us:,.0f} µs",
     )
     terminal.table(
-        ("", "turns/s", "p50 ms", "p99 ms", "SQLite alone", "ratio", "turns a commit"),
+        ("", "a second", "p50 ms", "p99 ms", "SQLite alone", "ratio", "turns a commit"),
         [
             (
                 name,
@@ -291,6 +298,6 @@ def _print_report(report: Report) -> None:
                 one.ratio,
                 one.raw_batch,
             )
-            for name, one in report.journal.items()
+            for name, one in measured.items()
         ],
     )

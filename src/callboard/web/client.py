@@ -14,13 +14,13 @@ from __future__ import annotations
 import http.client
 import time
 from typing import Any, Self, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from callboard.errors import CallboardError, ServerUnreachable
+from callboard.errors import CallboardError, RequestInvalid, ServerUnreachable
 from callboard.folder import DataFolder
-from callboard.web import wire
+from callboard.web import talk, wire
 
 T = TypeVar("T")
 
@@ -100,6 +100,100 @@ class Client:
         query = {"limit": str(limit)} if after is None else {"after": after, "limit": str(limit)}
         return self._call("GET", "/log", wire.LogPage, query=query)
 
+    # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def send(
+        self, request: talk.SendRequest, *, key: str | None = None, seconds: float = 0.0
+    ) -> talk.Accepted:
+        """Send, publish or ask; `seconds` is how long an answer may take that is asked for."""
+        return self._call(
+            "POST", "/messages", talk.Accepted, body=request, timeout=SOON + seconds, idempotency=key
+        )
+
+    def message(self, message: str) -> talk.MessageRow:
+        """Return one message, with what became of it."""
+        return self._call("GET", f"/messages/{_part(message)}", talk.MessageRow)
+
+    def audit(self, path: str, query: dict[str, str]) -> talk.AuditPage:
+        """Return a page of messages: of a conversation, a pair or a channel, as the path says."""
+        return self._call("GET", path, talk.AuditPage, query=query)
+
+    def between(self, one: str, other: str, query: dict[str, str]) -> talk.AuditPage:
+        """Return a page of what two said to each other."""
+        return self.audit(f"/conversations/{_part(one)}/{_part(other)}", query)
+
+    def on_channel(self, channel: str, query: dict[str, str]) -> talk.AuditPage:
+        """Return a page of what was said on a channel."""
+        return self.audit(f"/channels/{_part(channel)}/messages", query)
+
+    def causes(self, position: int) -> talk.Chain:
+        """Return a fact, its cause, the cause of that, and so on."""
+        return self._call("GET", f"/log/{position}/causes", talk.Chain)
+
+    def effects(self, position: int, after: str | None = None, limit: int = 100) -> talk.Effects:
+        """Return a page of all that a fact led to."""
+        query = _given(after=after, limit=limit)
+        return self._call("GET", f"/log/{position}/effects", talk.Effects, query=query)
+
+    # ── the board ────────────────────────────────────────────────────────────────────────────────────────
+
+    def channels(self) -> talk.ChannelList:
+        """Return all channels."""
+        return self._call("GET", "/channels", talk.ChannelList)
+
+    def channel(self, name: str) -> talk.ChannelAnswer:
+        """Return one channel."""
+        return self._call("GET", f"/channels/{_part(name)}", talk.ChannelAnswer)
+
+    def create_channel(self, name: str) -> talk.ChannelMade:
+        """See that there is a channel."""
+        return self._call("POST", "/channels", talk.ChannelMade, body=talk.ChannelRequest(name=name))
+
+    def delete_channel(self, name: str, *, force: bool = False) -> talk.Done:
+        """Take a channel away."""
+        query = {"force": str(force).lower()}
+        return self._call("DELETE", f"/channels/{_part(name)}", talk.Done, query=query)
+
+    def subscribe(self, bot: str, pattern: str, *, since: int | None = None, own: bool = False) -> talk.Done:
+        """Have a bot listen."""
+        body = talk.SubscribeRequest(since=since, own=own)
+        return self._call("PUT", _subscriber(pattern, bot), talk.Done, body=body)
+
+    def unsubscribe(self, bot: str, pattern: str) -> talk.Done:
+        """Have a bot listen no longer."""
+        return self._call("DELETE", _subscriber(pattern, bot), talk.Done)
+
+    def bots(self) -> talk.BotList:
+        """Return all bots."""
+        return self._call("GET", "/bots", talk.BotList)
+
+    def bot(self, name: str) -> talk.BotDetail:
+        """Return one bot."""
+        return self._call("GET", f"/bots/{_part(name)}", talk.BotDetail)
+
+    def restart(self, name: str) -> talk.BotDetail:
+        """Let a bot that was set aside work again."""
+        return self._call("POST", f"/bots/{_part(name)}/restart", talk.BotDetail)
+
+    def dead_letters(
+        self, bot: str | None = None, after: str | None = None, limit: int = 100
+    ) -> talk.DeadLetters:
+        """Return a page of dead letters."""
+        query = _given(bot=bot, after=after, limit=limit)
+        return self._call("GET", "/dead-letters", talk.DeadLetters, query=query)
+
+    def dead_letter(self, letter: int) -> talk.DeadLetterDetail:
+        """Return one dead letter."""
+        return self._call("GET", f"/dead-letters/{letter}", talk.DeadLetterDetail)
+
+    def redrive(self, letter: int) -> talk.Done:
+        """Have a dead letter tried again."""
+        return self._call("POST", f"/dead-letters/{letter}/redrive", talk.Done)
+
+    def purge(self, letter: int) -> talk.Done:
+        """Take a dead letter off the list."""
+        return self._call("DELETE", f"/dead-letters/{letter}", talk.Done)
+
     def close(self) -> None:
         """End the connection; the next call opens another."""
         if self._connection is not None:
@@ -123,11 +217,16 @@ class Client:
         query: dict[str, str] | None = None,
         body: msgspec.Struct | None = None,
         timeout: float = SOON,
+        idempotency: str | None = None,
     ) -> T:
         target = wire.API + path + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": "application/json"}
         if self._key is not None:
             headers["Authorization"] = f"{wire.KEY_SCHEME} {self._key}"
+        if idempotency is not None:
+            if not idempotency.isascii() or not idempotency.isprintable():
+                raise RequestInvalid("An idempotency key is of printable ASCII characters only.")
+            headers[talk.KEY_HEADER] = idempotency
         sent = None
         if body is not None:
             sent = msgspec.json.encode(body)
@@ -179,6 +278,20 @@ class Client:
         else:
             text = f"The connection to {self.url} broke ({str(fault) or type(fault).__name__}); try again."
         return ServerUnreachable(text, url=self.url)
+
+
+def _part(text: str) -> str:
+    """Return text as one part of a path; what is empty becomes a space, lest it be another path."""
+    return quote(text, safe="") or "%20"
+
+
+def _subscriber(pattern: str, bot: str) -> str:
+    return f"/channels/{_part(pattern)}/subscribers/{_part(bot)}"
+
+
+def _given(**query: str | int | None) -> dict[str, str]:
+    """Return the part of a query that is given."""
+    return {name: str(value) for name, value in query.items() if value is not None}
 
 
 def _error_of(data: bytes, status: int, url: str) -> CallboardError:

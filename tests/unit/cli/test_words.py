@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -18,48 +15,10 @@ import pytest
 from callboard import cli, errors
 from callboard.cli import terminal
 from callboard.config import Config
-from callboard.config import Door as DoorConfig
 from callboard.folder import DataFolder
 from callboard.web import wire
-from callboard.web.api.server import Door
+from tests.unit.cli.conftest import say
 from tests.unit.web.conftest import MemoryDesk
-
-
-@pytest.fixture(autouse=True)
-def _in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CALLBOARD_PROJECT", raising=False)
-
-
-@pytest.fixture
-def desk() -> MemoryDesk:
-    return MemoryDesk()
-
-
-@pytest.fixture
-def running(tmp_path: Path, desk: MemoryDesk) -> Iterator[DataFolder]:
-    """Return the data folder of a server that runs in a thread of its own."""
-    folder = DataFolder(tmp_path / "data")
-    folder.prepare()
-    opened, over = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def serve() -> None:
-        with folder.lock(datetime.now(UTC)) as lock:
-            door = Door(desk, key=folder.ensure_key(), config=DoorConfig(port=0))
-            await door.start()
-            lock.announce(door.url)
-            opened.set()
-            await over.wait()
-            await door.stop(0)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert opened.wait(10)
-    yield folder
-    loop.call_soon_threadsafe(over.set)
-    thread.join()
-    loop.close()
 
 
 class House(ModuleType):
@@ -99,12 +58,6 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setitem(sys.modules, "callboard.offline", found)
     monkeypatch.setattr("callboard.offline", found, raising=False)
     return found
-
-
-def say(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = cli.main(words)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 # ── with a server ────────────────────────────────────────────────────────────────────────────────────────

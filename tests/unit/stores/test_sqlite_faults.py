@@ -21,11 +21,11 @@ from callboard.errors import (
     StoreUnavailable,
 )
 from callboard.ids import Position, Version
+from callboard.messages import To
 from callboard.store import CommitInDoubt
 from callboard.stores.sqlite import SqliteStore, writing
 from callboard.stores.sqlite.opening import new_log_id, open_writer
 from callboard.testing.store_conformance import NOON, STREAM, commit, noting, saying
-from callboard.turn import To
 from tests.unit.stores.conftest import ask_writer, plain, refuses_to_open
 
 # ── durability ───────────────────────────────────────────────────────────────────────────────────────────

@@ -9,10 +9,10 @@ from pathlib import Path
 from callboard.changes import MoveCursor
 from callboard.ids import BotName, Position, StreamId, Version
 from callboard.membership import BotDeclared, Subscribed, bot_stream
+from callboard.messages import To
 from callboard.store import Receipt, Retention
 from callboard.stores.sqlite import SqliteStore
 from callboard.testing.store_conformance import NOON, changing, commit, new_turn, noting, saying
-from callboard.turn import To
 from tests.unit.stores.conftest import plain
 
 

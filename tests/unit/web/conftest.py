@@ -17,6 +17,7 @@ from callboard.errors import CallboardError, PositionUnknown
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, Position, PrincipalId, Tenant
 from callboard.web import wire
 from callboard.web.api.server import Door
+from tests.unit.web.talking import MemoryTalk
 
 KEY = "k" * 43
 BODY_BYTES = 4096
@@ -39,6 +40,10 @@ class MemoryDesk:
             await self.hang.wait()
         if self.raises is not None:
             raise self.raises
+
+    @property
+    def talk(self) -> MemoryTalk:
+        return MemoryTalk(self._asked)
 
     def health(self) -> wire.Health:
         if isinstance(self.raises, CallboardError | ValueError):

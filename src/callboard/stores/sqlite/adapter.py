@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -29,26 +30,46 @@ from callboard.ids import (
     TimerId,
     Version,
 )
+from callboard.messages import Message
 from callboard.store import (
+    Audited,
+    AuditQuery,
+    BotRow,
+    CatchUp,
+    ChannelRow,
     Copy,
+    DeadLetter,
     Delivery,
     Event,
     Finding,
     Head,
+    InboxPage,
+    KeyRow,
     LogEntry,
-    Message,
+    MemoryRow,
     Outcome,
     Pruned,
     Retention,
     Snapshot,
     Stream,
+    Subscription,
     Timer,
     Wait,
 )
-from callboard.stores.sqlite import backup, checking, opening, rebuilding, retention, rows, writing
+from callboard.stores.sqlite import (
+    auditing,
+    backup,
+    checking,
+    inboxes,
+    opening,
+    rebuilding,
+    retention,
+    rows,
+    writing,
+)
 from callboard.stores.sqlite.connection import Connection, Connector, on_thread
 from callboard.stores.sqlite.faults import fault
-from callboard.stores.sqlite.queries import QUERIES
+from callboard.stores.sqlite.queries import QUERIES, every, maybe, the_head
 from callboard.turn import Turn
 
 P = ParamSpec("P")
@@ -117,7 +138,7 @@ class SqliteStore:
     async def settle(self, mark: int | None) -> bool:
         there, number = await self._write(writing.settle, mark)
         # Read back through another connection: what the writer itself believes proves nothing.
-        _, _, seen = await self._read(_one, QUERIES.read_head)
+        _, _, seen = await self._read(the_head)
         if seen != number:
             msg = f"A commit returned, but reading it back shows number {seen} instead of {number}."
             raise StoreUnavailable(msg)
@@ -126,15 +147,15 @@ class SqliteStore:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def head(self) -> Head:
-        log_id, next_position, _ = await self._read(_one, QUERIES.read_head)
+        log_id, next_position, _ = await self._read(the_head)
         return Head(log_id, Position(next_position - 1))
 
     async def log(self, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT) -> list[LogEntry]:
-        found = await self._read(_all, QUERIES.log_page, (after, tenant, limit))
+        found = await self._read(every, QUERIES.log_page, (after, tenant, limit))
         return [rows.log_entry(row) for row in found]
 
     async def stream(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> Stream:
-        row = await self._read(_maybe, QUERIES.read_stream, (tenant, stream))
+        row = await self._read(maybe, QUERIES.read_stream, (tenant, stream))
         if row is None:
             msg = f"There is no stream {stream}."
             raise StreamNotFound(msg)
@@ -143,34 +164,145 @@ class SqliteStore:
     async def events(
         self, stream: StreamId, after: Version, limit: int, *, tenant: Tenant = DEFAULT_TENANT
     ) -> list[Event]:
-        found = await self._read(_all, QUERIES.read_events, (tenant, stream, after, limit))
+        found = await self._read(every, QUERIES.read_events, (tenant, stream, after, limit))
         return [rows.event(row) for row in found]
 
     async def snapshot(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> Snapshot | None:
-        row = await self._read(_maybe, QUERIES.read_snapshot, (tenant, stream))
+        row = await self._read(maybe, QUERIES.read_snapshot, (tenant, stream))
         return None if row is None else Snapshot(*row)
 
     async def message(self, message: MessageId, *, tenant: Tenant = DEFAULT_TENANT) -> Message | None:
-        row = await self._read(_maybe, QUERIES.read_message, (str(message), tenant))
+        row = await self._read(maybe, QUERIES.read_message, (str(message), tenant))
         return None if row is None else rows.message(row)
 
     async def cursor(
         self, bot: BotName, subscription: Position | None = None, *, tenant: Tenant = DEFAULT_TENANT
     ) -> Position | None:
-        row = await self._read(_maybe, QUERIES.read_cursor, (tenant, bot, subscription or 0))
+        row = await self._read(maybe, QUERIES.read_cursor, (tenant, bot, subscription or 0))
         return None if row is None else Position(row[0])
 
     async def deliveries(self, message: Position, *, tenant: Tenant = DEFAULT_TENANT) -> list[Delivery]:
-        found = await self._read(_all, QUERIES.read_deliveries, (message, tenant))
+        found = await self._read(every, QUERIES.read_deliveries, (message, tenant))
         return [rows.delivery(row) for row in found]
 
+    async def message_at(self, position: Position, *, tenant: Tenant = DEFAULT_TENANT) -> Message | None:
+        row = await self._read(maybe, QUERIES.read_message_at, (position, tenant))
+        return None if row is None else rows.message(row)
+
     async def waits(self, owner: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> list[Wait]:
-        found = await self._read(_all, QUERIES.read_waits, (tenant, owner))
+        found = await self._read(every, QUERIES.read_waits, (tenant, owner))
         return [rows.wait(row) for row in found]
 
     async def timers(self, after: TimerId | None, limit: int) -> list[Timer]:
-        found = await self._read(_all, QUERIES.read_timers, (str(after or ""), limit))
+        found = await self._read(every, QUERIES.read_timers, (str(after or ""), limit))
         return [rows.timer(row) for row in found]
+
+    # ── the board and inboxes ────────────────────────────────────────────────────────────────────────────
+
+    async def bots(self, *, tenant: Tenant = DEFAULT_TENANT) -> list[BotRow]:
+        return [BotRow(*row) for row in await self._read(every, QUERIES.read_bots, (tenant,))]
+
+    async def channels(self, *, tenant: Tenant = DEFAULT_TENANT) -> list[ChannelRow]:
+        return [ChannelRow(*row) for row in await self._read(every, QUERIES.read_channels, (tenant,))]
+
+    async def subscriptions(
+        self, *, bot: BotName | None = None, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[Subscription]:
+        if bot is None:
+            found = await self._read(every, QUERIES.read_subscriptions, (tenant,))
+        else:
+            found = await self._read(every, QUERIES.read_subscriptions_of, (tenant, bot))
+        return [rows.subscription(row) for row in found]
+
+    async def inbox(
+        self, bot: BotName, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> InboxPage:
+        return _page(await self._read(inboxes.inbox, tenant, bot, after, limit))
+
+    async def catch_ups(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> list[CatchUp]:
+        found = await self._read(every, QUERIES.read_catch_ups, (tenant, bot))
+        return [CatchUp(rows.subscription(row[:-1]), Position(row[-1])) for row in found]
+
+    async def catch_up(
+        self, opened: Position, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> InboxPage:
+        return _page(await self._read(inboxes.catch_up, tenant, opened, after, limit))
+
+    async def waiting(self, bot: BotName, most: int, *, tenant: Tenant = DEFAULT_TENANT) -> int:
+        return await self._read(inboxes.waiting, tenant, bot, most)
+
+    async def retries(
+        self, bot: BotName, due: datetime, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[Delivery]:
+        wanted = (tenant, bot, rows.microseconds(due), limit)
+        return [rows.delivery(row) for row in await self._read(every, QUERIES.read_retries, wanted)]
+
+    async def next_retry(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> datetime | None:
+        row = await self._read(maybe, QUERIES.read_next_retry, (tenant, bot))
+        return None if row is None or row[0] is None else rows.instant(row[0])
+
+    async def delivery(
+        self, bot: BotName, message: Position, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> Delivery | None:
+        row = await self._read(maybe, QUERIES.read_delivery, (message, bot, tenant))
+        return None if row is None else rows.delivery(row)
+
+    async def memory(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> MemoryRow | None:
+        row = await self._read(maybe, QUERIES.read_memory, (tenant, bot))
+        return None if row is None else MemoryRow(row[0], rows.instant(row[1]))
+
+    async def key(self, scope: str, key: str, *, tenant: Tenant = DEFAULT_TENANT) -> KeyRow | None:
+        row = await self._read(maybe, QUERIES.read_key, (tenant, scope, key))
+        return None if row is None else KeyRow(*row)
+
+    async def dead_letters(
+        self,
+        *,
+        bot: BotName | None = None,
+        after: Position | None = None,
+        limit: int = 100,
+        redriven: bool = False,
+        tenant: Tenant = DEFAULT_TENANT,
+    ) -> list[DeadLetter]:
+        page = (tenant, after or 0, redriven, limit)
+        if bot is None:
+            found = await self._read(every, QUERIES.read_dead_letters, page)
+        else:
+            found = await self._read(every, QUERIES.read_dead_letters_of, (bot, *page))
+        return [DeadLetter(*row) for row in found]
+
+    async def dead_letter(self, letter: Position, *, tenant: Tenant = DEFAULT_TENANT) -> DeadLetter | None:
+        row = await self._read(maybe, QUERIES.read_dead_letter, (letter, tenant))
+        return None if row is None else DeadLetter(*row)
+
+    # ── auditing ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def audit(self, query: AuditQuery, *, tenant: Tenant = DEFAULT_TENANT) -> list[Audited]:
+        # Aside: what it looks for may be rare, and inboxes do not wait until it is found.
+        found = await self._read_aside(auditing.audit, tenant, query)
+        return [
+            Audited(
+                rows.message(one.message),
+                [rows.delivery(row) for row in one.deliveries],
+                [BotName(bot) for bot in one.waiting],
+            )
+            for one in found
+        ]
+
+    async def entry(self, position: Position, *, tenant: Tenant = DEFAULT_TENANT) -> LogEntry | None:
+        row = await self._read(maybe, QUERIES.read_entry, (position, tenant))
+        return None if row is None else rows.log_entry(row)
+
+    async def causes(
+        self, position: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[LogEntry]:
+        return [rows.log_entry(row) for row in await self._read(auditing.causes, tenant, position, limit)]
+
+    async def effects(
+        self, position: Position, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[LogEntry]:
+        found = await self._read(auditing.effects, tenant, position, after, limit)
+        return [rows.log_entry(row) for row in found]
 
     # ── housekeeping ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,6 +325,8 @@ class SqliteStore:
                 total.streams += step.streams
                 total.events += step.events
         if not dry_run:
+            while await self._write(retention.take_keys, self._clock.now()):
+                pass
             while await self._write(retention.give_back):
                 pass
             await self._write(retention.fold_log)
@@ -250,18 +384,5 @@ class SqliteStore:
             raise fault(error) from error
 
 
-def _all(db: sqlite3.Connection, statement: str, parameters: rows.Row = ()) -> list[rows.Row]:
-    return db.execute(statement, parameters).fetchall()
-
-
-def _maybe(db: sqlite3.Connection, statement: str, parameters: rows.Row = ()) -> rows.Row | None:
-    found: rows.Row | None = db.execute(statement, parameters).fetchone()
-    return found
-
-
-def _one(db: sqlite3.Connection, statement: str, parameters: rows.Row = ()) -> rows.Row:
-    found = _maybe(db, statement, parameters)
-    if found is None:
-        msg = "The database has no head row: it is not whole."
-        raise StoreUnavailable(msg)
-    return found
+def _page(page: inboxes.Page) -> InboxPage:
+    return InboxPage([rows.message(row) for row in page.messages], Position(page.seen))

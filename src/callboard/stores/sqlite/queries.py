@@ -7,7 +7,13 @@ first, not at the moment a row is needed.
 from __future__ import annotations
 
 import re
+import sqlite3
 from importlib.resources import files
+from typing import Any
+
+from callboard.errors import StoreUnavailable
+
+Row = tuple[Any, ...]
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
@@ -39,3 +45,23 @@ class Queries:
 
 
 QUERIES = Queries((files(__package__) / "queries.sql").read_text(encoding="utf-8"))
+
+
+def every(db: sqlite3.Connection, statement: str, parameters: Row = ()) -> list[Row]:
+    """Return all rows of a statement."""
+    return db.execute(statement, parameters).fetchall()
+
+
+def maybe(db: sqlite3.Connection, statement: str, parameters: Row = ()) -> Row | None:
+    """Return the first row of a statement, if there is one."""
+    found: Row | None = db.execute(statement, parameters).fetchone()
+    return found
+
+
+def the_head(db: sqlite3.Connection) -> Row:
+    """Return the head's row: there is always one."""
+    found = maybe(db, QUERIES.read_head)
+    if found is None:
+        msg = "The database has no head row: it is not whole."
+        raise StoreUnavailable(msg)
+    return found

@@ -45,8 +45,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_message
 INSERT INTO bot_messages (position, cause, tenant, principal, message_id, sender, recipient_kind, recipient,
-                          type, body, headers, reply_to, conversation, hops, sent_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                          type, body, headers, reply_to, conversation, hops, sent_at, asks)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_action
 INSERT INTO operator_actions (position, cause, tenant, principal, action, target, data, occurred_at)
@@ -62,11 +62,37 @@ DO UPDATE SET position = max(position, excluded.position), moved_at = excluded.m
 
 -- name: record_delivery
 -- The first attempt's time stays; all else is what was said last.
-INSERT INTO deliveries (tenant, message, bot, outcome, attempts, first_at, last_at, next_try_at, error)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8)
+INSERT INTO deliveries (tenant, message, bot, outcome, attempts, first_at, last_at, next_try_at, error, deaths,
+                        redriven)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10)
 ON CONFLICT (message, bot, tenant)
 DO UPDATE SET outcome = excluded.outcome, attempts = excluded.attempts, last_at = excluded.last_at,
-              next_try_at = excluded.next_try_at, error = excluded.error;
+              next_try_at = excluded.next_try_at, error = excluded.error, deaths = excluded.deaths,
+              redriven = excluded.redriven;
+
+-- name: save_memory
+INSERT INTO bot_memory (tenant, bot, data, saved_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (tenant, bot) DO UPDATE SET data = excluded.data, saved_at = excluded.saved_at;
+
+-- name: keep_key
+-- The same key once more breaks the table's constraint, and so refuses its turn.
+INSERT INTO idempotency_keys (tenant, scope, key, digest, about, kept_at) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: answer_ask
+-- The first answer wins, and only from whom was asked. Text that is no JSON names nobody: an error in reading it
+-- would be every turn's, not that of its own turn.
+UPDATE waits SET answer = ?4
+WHERE tenant = ?1 AND kind = 'ask' AND key = ?2 AND answer IS NULL
+  AND iif(json_valid(data), data, 'null') ->> '$.asked' = ?3;
+
+-- name: settle_answer
+INSERT INTO deliveries (tenant, message, bot, outcome, attempts, first_at, last_at, error)
+SELECT ?1, ?2, ?3, iif(taken, 'handled', 'refused'), 1, ?5, ?5,
+       iif(taken, NULL, 'it came too late, or not from whom was asked')
+FROM (SELECT EXISTS (SELECT 1 FROM waits
+                     WHERE answer = ?2 AND tenant = ?1 AND kind = 'ask' AND key = ?4) AS taken)
+WHERE true
+ON CONFLICT DO NOTHING;
 
 -- name: save_snapshot
 INSERT INTO workflow_snapshots (tenant, stream_id, version, revision, data, taken_at) VALUES (?, ?, ?, ?, ?, ?)
@@ -112,10 +138,21 @@ INSERT INTO bot_channels (tenant, channel, created) VALUES (?, ?, ?) ON CONFLICT
 DELETE FROM bot_channels WHERE tenant = ? AND channel = ?;
 
 -- name: begin_subscription
-INSERT INTO bot_subscriptions (opened, tenant, bot, pattern, since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+INSERT INTO bot_subscriptions (opened, tenant, bot, pattern, since, own, declared) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
 
 -- name: end_subscription
 UPDATE bot_subscriptions SET until = ?4 WHERE tenant = ?1 AND bot = ?2 AND pattern = ?3 AND until IS NULL;
+
+-- name: put_dead_letter
+INSERT INTO dead_letters (letter, tenant, bot, reason, message, sender, recipient, type, attempts, error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: mark_redriven
+UPDATE dead_letters SET redriven = ?3 WHERE tenant = ?1 AND letter = ?2;
+
+-- name: remove_dead_letter
+DELETE FROM dead_letters WHERE tenant = ? AND letter = ?;
 
 -- ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,15 +191,48 @@ ORDER BY version DESC LIMIT 1;
 
 -- name: read_message
 SELECT position, cause, tenant, principal, message_id, sender, recipient_kind, recipient, type, body, headers,
-       reply_to, conversation, hops, sent_at
+       reply_to, conversation, hops, sent_at, asks
 FROM bot_messages WHERE message_id = ? AND tenant = ?;
+
+-- name: read_message_at
+SELECT position, cause, tenant, principal, message_id, sender, recipient_kind, recipient, type, body, headers,
+       reply_to, conversation, hops, sent_at, asks
+FROM bot_messages WHERE position = ? AND tenant = ?;
+
+-- name: read_entry
+SELECT position, cause, kind, tenant, principal, at, subject, type, data FROM log
+WHERE position = ? AND tenant = ?;
 
 -- name: read_cursor
 SELECT position FROM bot_cursors WHERE tenant = ? AND bot = ? AND subscription = ?;
 
 -- name: read_deliveries
-SELECT bot, message, outcome, attempts, first_at, last_at, next_try_at, error
+SELECT bot, message, outcome, attempts, first_at, last_at, next_try_at, error, deaths, redriven
 FROM deliveries WHERE message = ? AND tenant = ? ORDER BY bot;
+
+-- name: read_delivery
+SELECT bot, message, outcome, attempts, first_at, last_at, next_try_at, error, deaths, redriven
+FROM deliveries WHERE message = ? AND bot = ? AND tenant = ?;
+
+-- name: read_retries
+SELECT bot, message, outcome, attempts, first_at, last_at, next_try_at, error, deaths, redriven
+FROM deliveries INDEXED BY deliveries_retrying
+WHERE outcome = 'retrying' AND tenant = ? AND bot = ? AND next_try_at <= ?
+ORDER BY next_try_at, message LIMIT ?;
+
+-- name: read_next_retry
+SELECT min(next_try_at) FROM deliveries INDEXED BY deliveries_retrying
+WHERE outcome = 'retrying' AND tenant = ? AND bot = ?;
+
+-- name: read_retrying
+SELECT message FROM deliveries INDEXED BY deliveries_retrying
+WHERE outcome = 'retrying' AND tenant = ? AND bot = ? LIMIT ?;
+
+-- name: read_memory
+SELECT data, saved_at FROM bot_memory WHERE tenant = ? AND bot = ?;
+
+-- name: read_key
+SELECT digest, about FROM idempotency_keys WHERE tenant = ? AND scope = ? AND key = ?;
 
 -- name: read_waits
 SELECT wait_id, tenant, owner, kind, key, since, due_at, answer, data
@@ -170,6 +240,119 @@ FROM waits WHERE tenant = ? AND owner = ? ORDER BY wait_id;
 
 -- name: read_timers
 SELECT timer_id, tenant, due_at, target, kind, data FROM timers WHERE timer_id > ? ORDER BY timer_id LIMIT ?;
+
+-- ── the board and inboxes ───────────────────────────────────────────────────────────────────────────────
+
+-- name: read_bots
+SELECT bot, kind, description, declared, removed FROM bots WHERE tenant = ? ORDER BY bot;
+
+-- name: read_declared
+SELECT declared FROM bots WHERE tenant = ? AND bot = ?;
+
+-- name: read_channels
+SELECT channel, created FROM bot_channels WHERE tenant = ? ORDER BY channel;
+
+-- name: read_subscriptions
+SELECT opened, bot, pattern, since, until, own, declared FROM bot_subscriptions
+WHERE tenant = ? AND until IS NULL ORDER BY opened;
+
+-- name: read_subscriptions_of
+SELECT opened, bot, pattern, since, until, own, declared FROM bot_subscriptions
+WHERE tenant = ? AND bot = ? AND until IS NULL ORDER BY opened;
+
+-- name: read_intervals
+-- Of one bot, ended ones too, unless they ended before the part of the log that is asked for.
+SELECT opened, pattern, until, own FROM bot_subscriptions
+WHERE tenant = ?1 AND bot = ?2 AND (until IS NULL OR until > ?3 + 1) ORDER BY opened;
+
+-- name: read_all_intervals
+SELECT s.bot, s.pattern, s.since, s.opened, s.until, s.own, coalesce(c.position, s.since)
+FROM bot_subscriptions AS s
+LEFT JOIN bot_cursors AS c ON c.tenant = s.tenant AND c.bot = s.bot AND c.subscription = s.opened
+WHERE s.tenant = ?;
+
+-- name: read_standing
+-- Where each bot on the board stands; none of what was addressed to it before it was declared is its own.
+SELECT b.bot, b.declared, c.position FROM bots AS b
+LEFT JOIN bot_cursors AS c ON c.tenant = b.tenant AND c.bot = b.bot AND c.subscription = 0
+WHERE b.tenant = ? AND b.removed IS NULL;
+
+-- name: read_subscription
+SELECT s.bot, s.pattern, s.since, s.own, coalesce(c.position, s.since) FROM bot_subscriptions AS s
+LEFT JOIN bot_cursors AS c ON c.tenant = s.tenant AND c.bot = s.bot AND c.subscription = s.opened
+WHERE s.opened = ? AND s.tenant = ?;
+
+-- name: read_catch_ups
+SELECT s.opened, s.bot, s.pattern, s.since, s.until, s.own, s.declared, coalesce(c.position, s.since)
+FROM bot_subscriptions AS s
+LEFT JOIN bot_cursors AS c ON c.tenant = s.tenant AND c.bot = s.bot AND c.subscription = s.opened
+WHERE s.tenant = ? AND s.bot = ? AND s.since + 1 < s.opened AND coalesce(c.position, s.since) < s.opened
+ORDER BY s.opened;
+
+-- name: spoken_channels
+-- Every channel that something was said on, deleted ones too: one step of the index for each.
+WITH RECURSIVE spoken (name) AS (
+    SELECT min(recipient) FROM bot_messages WHERE tenant = ?1 AND recipient_kind = 'channel'
+    UNION ALL
+    SELECT (SELECT min(recipient) FROM bot_messages
+            WHERE tenant = ?1 AND recipient_kind = 'channel' AND recipient > name)
+    FROM spoken WHERE name IS NOT NULL)
+SELECT name FROM spoken WHERE name IS NOT NULL;
+
+-- name: unsettled
+-- One range of the index: what one recipient got between two positions, and one bot has still to handle. What is
+-- being retried counts only past the cursor: below it the bot goes on meanwhile.
+SELECT m.position FROM bot_messages AS m INDEXED BY bot_messages_inbox
+WHERE m.tenant = ?1 AND m.recipient_kind = ?2 AND m.recipient = ?3 AND m.position > ?4 AND m.position < ?5
+  AND (?6 OR m.sender <> ?7)
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS d
+                  WHERE d.message = m.position AND d.bot = ?7 AND d.tenant = ?1 AND d.outcome <> 'started'
+                    AND (d.outcome <> 'retrying' OR m.position <= ?8))
+ORDER BY m.position;
+
+-- ── dead letters ────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: read_dead_letter
+SELECT letter, bot, reason, message, sender, recipient, type, attempts, error, redriven
+FROM dead_letters WHERE letter = ? AND tenant = ?;
+
+-- name: read_dead_letters
+SELECT letter, bot, reason, message, sender, recipient, type, attempts, error, redriven
+FROM dead_letters WHERE tenant = ? AND letter > ? AND (? OR redriven IS NULL) ORDER BY letter LIMIT ?;
+
+-- name: read_dead_letters_of
+SELECT letter, bot, reason, message, sender, recipient, type, attempts, error, redriven
+FROM dead_letters INDEXED BY dead_letters_bot
+WHERE bot = ? AND tenant = ? AND letter > ? AND (? OR redriven IS NULL) ORDER BY letter LIMIT ?;
+
+-- ── auditing ────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: addressed_by
+-- Whom a sender ever wrote to, and where it ever published: one step of the index for each.
+WITH RECURSIVE addressed (place) AS (
+    SELECT (SELECT json_array(recipient_kind, recipient) FROM bot_messages INDEXED BY bot_messages_sender
+            WHERE tenant = ?1 AND sender = ?2 ORDER BY recipient_kind, recipient LIMIT 1)
+    UNION ALL
+    SELECT (SELECT json_array(recipient_kind, recipient) FROM bot_messages INDEXED BY bot_messages_sender
+            WHERE tenant = ?1 AND sender = ?2
+              AND (recipient_kind, recipient) > (place ->> 0, place ->> 1)
+            ORDER BY recipient_kind, recipient LIMIT 1)
+    FROM addressed WHERE place IS NOT NULL)
+SELECT place ->> 0, place ->> 1 FROM addressed WHERE place IS NOT NULL;
+
+-- name: read_effects
+-- The queue is taken in the order of positions, and an effect always stands past its cause: so what comes out is in
+-- log order, and nothing is looked at past the last that is wanted.
+WITH RECURSIVE led (position) AS (
+    SELECT ?1
+    UNION ALL
+    SELECT e.position FROM led JOIN workflow_events AS e ON e.cause = led.position AND e.tenant = ?2
+    UNION ALL
+    SELECT m.position FROM led JOIN bot_messages AS m ON m.cause = led.position AND m.tenant = ?2
+    UNION ALL
+    SELECT a.position FROM led JOIN operator_actions AS a ON a.cause = led.position AND a.tenant = ?2
+    ORDER BY 1)
+SELECT position FROM led WHERE position > max(?1, ?3) LIMIT ?4;
 
 -- ── checking ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -229,7 +412,7 @@ SELECT EXISTS (SELECT 1 FROM bot_messages
 -- name: old_messages
 -- What somebody has still to handle stays: a bot on the board that it is addressed to and whose cursor lies below
 -- it; a subscription whose interval and pattern cover it and whose bot, or catch-up, has not come that far; a
--- retry; a wait that it answers, or that looks back at it. `matches(pattern, channel)` is ours.
+-- retry, or an attempt that began; a wait that it answers, or that looks back at it. `matches(pattern, channel)` is ours.
 SELECT m.position FROM bot_messages AS m
 WHERE m.position BETWEEN ?1 AND ?2 AND (m.sent_at < ?3 OR m.position < ?4)
   AND NOT EXISTS (
@@ -248,10 +431,14 @@ WHERE m.position BETWEEN ?1 AND ?2 AND (m.sent_at < ?3 OR m.position < ?4)
   AND NOT EXISTS (
     SELECT 1 FROM deliveries AS d
     LEFT JOIN bots AS b ON b.tenant = d.tenant AND b.bot = d.bot
-    WHERE d.message = m.position AND d.outcome = 'retrying' AND b.removed IS NULL)
+    WHERE d.message = m.position AND d.outcome IN ('started', 'retrying') AND b.removed IS NULL)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.answer = m.position)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = m.tenant AND w.since < m.position AND w.answer IS NULL)
 ORDER BY m.position;
+
+-- name: delete_keys
+DELETE FROM idempotency_keys WHERE (tenant, scope, key) IN (
+    SELECT tenant, scope, key FROM idempotency_keys WHERE kept_at < ? LIMIT ?);
 
 -- name: delete_deliveries
 DELETE FROM deliveries WHERE message = ?;

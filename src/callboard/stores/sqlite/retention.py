@@ -12,7 +12,7 @@ and the write-ahead log is then folded into the file and cut.
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -28,6 +28,10 @@ POSITIONS_AT_ONCE = 500
 STREAMS_AT_ONCE = 500
 EVENTS_AT_ONCE = 2_000
 PAGES_AT_ONCE = 256
+KEYS_AT_ONCE = 500
+KEYS_KEPT = timedelta(days=30)
+"""Whoever repeats a request does so within this."""
+
 EVERYTHING = 2**62
 
 Place = tuple[int, str, str]
@@ -106,6 +110,12 @@ def take_streams(db: sqlite3.Connection, bounds: Bounds, last: Taken, *, dry_run
         roll_back(db)
     taken.more = bool(rows)
     return taken
+
+
+def take_keys(db: sqlite3.Connection, now: datetime) -> bool:
+    """Take some of the idempotency keys that nobody will say again; tell whether there may be more."""
+    taken = db.execute(QUERIES.delete_keys, (microseconds(now - KEYS_KEPT), KEYS_AT_ONCE)).rowcount
+    return taken == KEYS_AT_ONCE
 
 
 def _stored(at: datetime | None) -> int:

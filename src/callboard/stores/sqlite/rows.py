@@ -17,14 +17,12 @@ from callboard import changes as c
 from callboard import facts
 from callboard.changes import Change, Place, Ref
 from callboard.errors import ConstraintViolated
-from callboard.store import Delivery, Event, LogEntry, Message, Timer, Wait
-from callboard.stores.sqlite.queries import QUERIES
-from callboard.turn import To
+from callboard.messages import Message, To
+from callboard.store import Delivery, Event, LogEntry, Subscription, Timer, Wait
+from callboard.stores.sqlite.queries import QUERIES, Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-
-Row = tuple[Any, ...]
 
 
 def microseconds(at: datetime) -> int:
@@ -84,8 +82,21 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
         QUERIES.record_delivery,
         lambda x, w: (
             *(w.tenant, w.position(x.message), x.bot, x.outcome, x.attempts, w.at),
-            *(_stored(x.next_try_at), x.error),
+            *(_stored(x.next_try_at), x.error, x.deaths, int(x.redriven)),
         ),
+    ),
+    c.SaveMemory: (QUERIES.save_memory, lambda x, w: (w.tenant, x.bot, x.data, w.at)),
+    c.KeepKey: (
+        QUERIES.keep_key,
+        lambda x, w: (w.tenant, x.scope, x.key, x.digest, w.position(x.about), w.at),
+    ),
+    c.AnswerAsk: (
+        QUERIES.answer_ask,
+        lambda x, w: (w.tenant, str(x.question), x.by, w.position(x.answer)),
+    ),
+    c.SettleAnswer: (
+        QUERIES.settle_answer,
+        lambda x, w: (w.tenant, w.position(x.answer), x.bot, str(x.question), w.at),
     ),
     c.SaveSnapshot: (
         QUERIES.save_snapshot,
@@ -111,9 +122,18 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
     c.RemoveChannel: (QUERIES.remove_channel, lambda x, w: (w.tenant, x.channel)),
     c.BeginSubscription: (
         QUERIES.begin_subscription,
-        lambda x, w: (x.opened, w.tenant, x.bot, x.pattern, x.since),
+        lambda x, w: (x.opened, w.tenant, x.bot, x.pattern, x.since, int(x.own), int(x.declared)),
     ),
     c.EndSubscription: (QUERIES.end_subscription, lambda x, w: (w.tenant, x.bot, x.pattern, x.until)),
+    c.PutDeadLetter: (
+        QUERIES.put_dead_letter,
+        lambda x, w: (
+            *(x.letter, w.tenant, x.bot, x.reason, x.message, x.sender, x.recipient, x.type),
+            *(x.attempts, x.error),
+        ),
+    ),
+    c.MarkRedriven: (QUERIES.mark_redriven, lambda x, w: (w.tenant, x.letter, x.redriven)),
+    c.RemoveDeadLetter: (QUERIES.remove_dead_letter, lambda x, w: (w.tenant, x.letter)),
 }
 
 
@@ -147,12 +167,13 @@ def message(row: Row) -> Message:
         sender=row[5],
         to=To(row[6], row[7]),
         type=row[8],
-        body=msgspec.json.decode(row[9]),
+        json=row[9],
         headers=msgspec.json.decode(row[10]),
         reply_to=None if row[11] is None else UUID(row[11]),  # type: ignore[arg-type]
         conversation=row[12],
         hops=row[13],
         at=instant(row[14]),
+        asks=bool(row[15]),
     )
 
 
@@ -166,11 +187,19 @@ def log_entry(row: Row) -> LogEntry:
 
 def delivery(row: Row) -> Delivery:
     """Return what became of a message at a bot."""
-    bot, about, outcome, attempts, first_at, last_at, next_try_at, error = row
+    bot, about, outcome, attempts, first_at, last_at, next_try_at, error, deaths, redriven = row
     return Delivery(
         *(bot, about, outcome, attempts),
         *(instant(first_at), instant(last_at), _instant(next_try_at), error),
+        deaths=deaths,
+        redriven=bool(redriven),
     )
+
+
+def subscription(row: Row) -> Subscription:
+    """Return an interval of listening."""
+    opened, bot, pattern, since, until, own, declared = row
+    return Subscription(opened, bot, pattern, since, until, bool(own), bool(declared))
 
 
 def wait(row: Row) -> Wait:

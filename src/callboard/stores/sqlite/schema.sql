@@ -70,11 +70,15 @@ CREATE TABLE bot_messages (
     reply_to       TEXT,
     conversation   TEXT,
     hops           INTEGER NOT NULL CHECK (hops >= 0),
-    sent_at        INTEGER NOT NULL
+    sent_at        INTEGER NOT NULL,
+    asks           INTEGER NOT NULL DEFAULT 0 CHECK (asks IN (0, 1))
 ) STRICT;
 
 CREATE INDEX bot_messages_inbox ON bot_messages (tenant, recipient_kind, recipient, position);
 CREATE INDEX bot_messages_cause ON bot_messages (cause) WHERE cause IS NOT NULL;
+CREATE INDEX bot_messages_sender ON bot_messages (tenant, sender, recipient_kind, recipient, position);
+CREATE INDEX bot_messages_conversation ON bot_messages (tenant, conversation, position)
+WHERE conversation IS NOT NULL;
 
 -- fact: what operators did to the house itself
 CREATE TABLE operator_actions (
@@ -87,6 +91,8 @@ CREATE TABLE operator_actions (
     data        TEXT    NOT NULL,
     occurred_at INTEGER NOT NULL
 ) STRICT;
+
+CREATE INDEX operator_actions_cause ON operator_actions (cause) WHERE cause IS NOT NULL;
 
 -- The log: all facts in their one order.
 CREATE VIEW log (position, cause, kind, tenant, principal, at, subject, type, data) AS
@@ -130,15 +136,18 @@ CREATE TABLE bot_channels (
 
 -- derived: who listens to what, as intervals of positions: since < position, and up to `until` once it is closed
 CREATE TABLE bot_subscriptions (
-    opened  INTEGER PRIMARY KEY,
-    tenant  TEXT    NOT NULL,
-    bot     TEXT    NOT NULL,
-    pattern TEXT    NOT NULL,
-    since   INTEGER NOT NULL,
-    until   INTEGER CHECK (until > opened)
+    opened   INTEGER PRIMARY KEY,
+    tenant   TEXT    NOT NULL,
+    bot      TEXT    NOT NULL,
+    pattern  TEXT    NOT NULL,
+    since    INTEGER NOT NULL,
+    until    INTEGER CHECK (until > opened),
+    own      INTEGER NOT NULL DEFAULT 0 CHECK (own IN (0, 1)),
+    declared INTEGER NOT NULL DEFAULT 0 CHECK (declared IN (0, 1))
 ) STRICT;
 
 CREATE UNIQUE INDEX bot_subscriptions_open ON bot_subscriptions (tenant, bot, pattern) WHERE until IS NULL;
+CREATE INDEX bot_subscriptions_bot ON bot_subscriptions (tenant, bot, opened);
 
 -- state: up to where each bot's inbox is settled; `subscription` is 0 for the bot's own stream, or the position
 -- that opened the subscription whose catch-up this is
@@ -156,17 +165,59 @@ CREATE TABLE deliveries (
     tenant      TEXT    NOT NULL,
     message     INTEGER NOT NULL REFERENCES bot_messages (position),
     bot         TEXT    NOT NULL,
-    outcome     TEXT    NOT NULL CHECK (outcome IN ('handled', 'retrying', 'dead', 'refused')),
+    outcome     TEXT    NOT NULL CHECK (outcome IN ('started', 'handled', 'retrying', 'dead', 'refused')),
     attempts    INTEGER NOT NULL CHECK (attempts >= 0),
     first_at    INTEGER NOT NULL,
     last_at     INTEGER NOT NULL,
     next_try_at INTEGER,
     error       TEXT,
+    deaths      INTEGER NOT NULL DEFAULT 0 CHECK (deaths >= 0),
+    redriven    INTEGER NOT NULL DEFAULT 0 CHECK (redriven IN (0, 1)),
     PRIMARY KEY (message, bot, tenant)
 ) STRICT, WITHOUT ROWID;
 
--- what is still to be tried: few rows, looked for at start-up and by retention
-CREATE INDEX deliveries_open ON deliveries (tenant, bot, message) WHERE outcome = 'retrying';
+-- what is still to be tried, in the order of its time: few rows
+CREATE INDEX deliveries_retrying ON deliveries (tenant, bot, next_try_at) WHERE outcome = 'retrying';
+
+-- state: what each bot keeps from one message to the next
+CREATE TABLE bot_memory (
+    tenant   TEXT    NOT NULL,
+    bot      TEXT    NOT NULL,
+    data     TEXT    NOT NULL,
+    saved_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, bot)
+) STRICT, WITHOUT ROWID;
+
+-- state: idempotency keys that were used, with the position of what came of each
+CREATE TABLE idempotency_keys (
+    tenant  TEXT    NOT NULL,
+    scope   TEXT    NOT NULL,
+    key     TEXT    NOT NULL,
+    digest  TEXT    NOT NULL,
+    about   INTEGER NOT NULL,
+    kept_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, scope, key)
+) STRICT, WITHOUT ROWID;
+
+-- what retention looks for
+CREATE INDEX idempotency_keys_kept ON idempotency_keys (kept_at);
+
+-- derived: the dead letters that are on the list, and where each was redriven
+CREATE TABLE dead_letters (
+    letter    INTEGER PRIMARY KEY,
+    tenant    TEXT    NOT NULL,
+    bot       TEXT    NOT NULL,
+    reason    TEXT    NOT NULL,
+    message   INTEGER,
+    sender    TEXT    NOT NULL,
+    recipient TEXT    NOT NULL,
+    type      TEXT    NOT NULL,
+    attempts  INTEGER NOT NULL CHECK (attempts >= 0),
+    error     TEXT    NOT NULL,
+    redriven  INTEGER CHECK (redriven > letter)
+) STRICT;
+
+CREATE INDEX dead_letters_bot ON dead_letters (tenant, bot, letter);
 
 -- state: whoever sleeps on disk, and the answer once it is there
 CREATE TABLE waits (

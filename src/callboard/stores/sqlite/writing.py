@@ -123,7 +123,12 @@ class _Transaction:
         return Receipt(Position(first), self.next - first)
 
     def _events(self, turn: Turn, entry: NewEvents, within: Within, *, clean: bool) -> None:
-        tenant, stream, version = turn.tenant, entry.stream, entry.expected.__index__()
+        tenant, stream = turn.tenant, entry.stream
+        if entry.expected is None:  # wherever it stands: nobody else writes meanwhile
+            row = self._execute(QUERIES.stream_version, (tenant, stream)).fetchone()
+            version = row[0] if row else 0
+        else:
+            version = entry.expected.__index__()
         reached = version + len(entry.events)
         if version == 0:
             moved = self._execute(QUERIES.open_stream, (tenant, stream, entry.kind, reached, None))
@@ -159,9 +164,9 @@ class _Transaction:
             QUERIES.insert_message,
             (
                 *(position, within.position(entry.cause), turn.tenant, turn.principal, str(entry.id)),
-                *(entry.sender, entry.to.kind, entry.to.name, entry.type, entry.body, entry.headers),
+                *(entry.sender, entry.to.kind, entry.to.name, entry.type, entry.json, entry.headers),
                 *(None if entry.reply_to is None else str(entry.reply_to), entry.conversation),
-                *(entry.hops, within.at),
+                *(entry.hops, within.at, int(entry.asks)),
             ),
         )
 

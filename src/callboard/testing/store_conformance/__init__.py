@@ -20,8 +20,13 @@ import pytest
 from callboard.changes import KeepTimer, MoveCursor, OpenWait, RecordDelivery, SaveSnapshot
 from callboard.ids import Position, SystemIds, TimerId, Version, WaitId
 from callboard.membership import BotDeclared, bot_stream
+from callboard.messages import To
 from callboard.store import Store
+from callboard.testing.store_conformance.asks import AskCases
+from callboard.testing.store_conformance.audit import AuditCases
+from callboard.testing.store_conformance.dead_letters import DeadLetterCases
 from callboard.testing.store_conformance.inbox_retention import InboxRetentionCases
+from callboard.testing.store_conformance.inboxes import InboxCases
 from callboard.testing.store_conformance.log import LogCases, StreamCases
 from callboard.testing.store_conformance.material import (
     CLERK,
@@ -40,7 +45,6 @@ from callboard.testing.store_conformance.material import (
 from callboard.testing.store_conformance.message_retention import MessageRetentionCases
 from callboard.testing.store_conformance.state import DerivedCases, StateCases
 from callboard.testing.store_conformance.stream_retention import StreamRetentionCases
-from callboard.turn import To
 
 __all__ = [
     "CLERK",
@@ -65,6 +69,10 @@ class StoreConformance(
     StreamCases,
     StateCases,
     DerivedCases,
+    InboxCases,
+    AskCases,
+    DeadLetterCases,
+    AuditCases,
     InboxRetentionCases,
     MessageRetentionCases,
     StreamRetentionCases,

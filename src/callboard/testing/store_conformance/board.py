@@ -25,6 +25,7 @@ from callboard.changes import Change, MoveCursor
 from callboard.errors import StreamNotFound
 from callboard.ids import DEFAULT_TENANT, BotName, Position, StreamId, SystemIds, Tenant, Version, WaitId
 from callboard.membership import BotDeclared, BotRemoved, Subscribed, Unsubscribed, bot_stream
+from callboard.messages import To
 from callboard.store import Pruned, Retention, Store
 from callboard.testing.store_conformance.material import (
     CLERK,
@@ -36,7 +37,7 @@ from callboard.testing.store_conformance.material import (
     new_turn,
     saying,
 )
-from callboard.turn import To, Turn
+from callboard.turn import Turn
 
 Facts = Sequence[msgspec.Struct]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pytest
 
 from callboard.ids import Position, Tenant
+from callboard.messages import To
 from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
     OURS,
@@ -22,7 +23,6 @@ from callboard.testing.store_conformance.board import (
     on,
 )
 from callboard.testing.store_conformance.material import CLERK
-from callboard.turn import To
 
 
 class InboxRetentionCases(CasesOnABoard):

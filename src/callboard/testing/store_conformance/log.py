@@ -13,6 +13,7 @@ import pytest
 from callboard.changes import MoveCursor, OpenWait, SaveSnapshot
 from callboard.errors import ConcurrencyConflict, ConstraintViolated, PositionUnknown, StreamNotFound
 from callboard.ids import LOCAL_USER, Position, StreamId, SystemIds, Tenant, Version, WaitId
+from callboard.messages import To
 from callboard.store import Receipt, Store
 from callboard.testing.store_conformance.material import (
     CLERK,
@@ -26,7 +27,6 @@ from callboard.testing.store_conformance.material import (
     new_turn,
     noting,
 )
-from callboard.turn import To
 
 
 class LogCases:

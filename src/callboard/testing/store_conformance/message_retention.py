@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from callboard.changes import AnswerWait, CloseWait, OpenWait, RecordDelivery
 from callboard.ids import StreamId, Tenant
+from callboard.messages import To
 from callboard.store import Retention
 from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
@@ -21,7 +22,6 @@ from callboard.testing.store_conformance.board import (
     new_wait,
 )
 from callboard.testing.store_conformance.material import CLERK, STREAM, Noted
-from callboard.turn import To
 
 
 class MessageRetentionCases(CasesOnABoard):
@@ -30,10 +30,12 @@ class MessageRetentionCases(CasesOnABoard):
     # ── to be tried again ────────────────────────────────────────────────────────────────────────────────
 
     async def test_a_message_that_will_be_tried_again_stays(self, board: Board) -> None:
-        """The cursor is past it; what was handled, refused or buried is done with, and goes."""
+        """So does what was only begun; what was handled, refused or buried is done with, and goes."""
         await board.declare(CLERK)
         retried = await board.stays(TO_CLERK)
         await board.change(RecordDelivery(CLERK, retried, "retrying"))
+        begun = await board.stays(TO_CLERK)
+        await board.change(RecordDelivery(CLERK, begun, "started"))
         for outcome in ("handled", "refused", "dead"):
             done = await board.goes(TO_CLERK)
             await board.change(RecordDelivery(CLERK, done, "retrying"))

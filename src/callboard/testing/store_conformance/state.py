@@ -34,6 +34,7 @@ from callboard.membership import (
     Unsubscribed,
     bot_stream,
 )
+from callboard.messages import To
 from callboard.store import Receipt, Store
 from callboard.testing.store_conformance.material import (
     CLERK,
@@ -46,7 +47,6 @@ from callboard.testing.store_conformance.material import (
     noting,
     saying,
 )
-from callboard.turn import To
 
 
 class StateCases:

@@ -13,6 +13,7 @@ import pytest
 
 from callboard.changes import AnswerWait, CloseWait, DropTimer, KeepTimer, OpenWait, SaveSnapshot
 from callboard.ids import Position, StreamId, SystemIds, Tenant, TimerId, Version
+from callboard.messages import To
 from callboard.store import Retention, Store
 from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
@@ -35,7 +36,6 @@ from callboard.testing.store_conformance.material import (
     noting,
     saying,
 )
-from callboard.turn import To
 
 OLD, NEEDED = StreamId("story:old"), StreamId("story:needed")
 

@@ -36,7 +36,7 @@ from callboard.errors import (
     VerbNotAllowed,
 )
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, Ids
-from callboard.web import wire
+from callboard.web import talk, wire
 from callboard.web.api import landing, problems
 from callboard.web.api.desk import Desk
 from callboard.web.api.reading import Gone, collect, read_body, read_query, too_large
@@ -44,6 +44,8 @@ from callboard.web.api.route import Call, Route
 from callboard.web.api.routes import ROUTES
 
 log = logs.get_logger(__name__)
+
+LONGEST_KEY = 200
 
 
 def application(
@@ -163,7 +165,8 @@ class Resource:
         if route.request is not None:
             _check_json(headers)
             body = read_body(await collect(receive, self._body_bytes), route.request)
-        call = Call(self._desk, query, body, scope["path_params"], LOCAL_USER, DEFAULT_TENANT)
+        key = _idempotency_key(headers) if route.keyed else None
+        call = Call(self._desk, query, body, scope["path_params"], LOCAL_USER, DEFAULT_TENANT, key)
         with logs.context(principal=call.principal, tenant=call.tenant):
             answer = await route.handler(call)
         return Response(msgspec.json.encode(answer), route.status, media_type="application/json")
@@ -198,6 +201,18 @@ def _cut_short(verb: str) -> CallboardError:
     return OutcomeUnknown(
         "The server closed while this was being done: see whether it was before you repeat it."
     )
+
+
+def _idempotency_key(headers: Headers) -> str | None:
+    given = headers.getlist(talk.KEY_HEADER)
+    if not given:
+        return None
+    if len(given) > 1 or not 0 < len(given[0]) <= LONGEST_KEY or not given[0].isprintable():
+        raise RequestInvalid(
+            f"Send {talk.KEY_HEADER} once, with 1 to {LONGEST_KEY} printable characters.",
+            field=talk.KEY_HEADER,
+        )
+    return given[0]
 
 
 def _check_json(headers: Headers) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from callboard.errors import CallboardError
-from callboard.web import wire
+from callboard.web import talk, wire
 from callboard.web.api.route import Route
 
 _REF = "#/components/schemas/{name}"
@@ -87,6 +87,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.scope is not None:
         operation["x-scope"] = route.scope
     parameters = [*_path_parameters(route), *_query_parameters(route, schemas)]
+    if route.keyed:
+        parameters.append({"name": talk.KEY_HEADER, "in": "header", "schema": {"type": "string"}})
     if parameters:
         operation["parameters"] = parameters
     if route.request is not None:

@@ -1,6 +1,6 @@
 """What a line of the table of routes says, and what a handler is given.
 
-The contract; the table itself, with its handlers, is `routes.py`.
+The contract; the table itself, with its handlers, is `routes.py` and the `routes_*.py` beside it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class Call(Generic[Query, Body]):
     path: dict[str, str]
     principal: PrincipalId
     tenant: Tenant
+    key: str | None = None
+    """The idempotency key that the caller sent, where the route takes one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class Route:
     query: type[wire.Request] | None = None
     request: type[wire.Request] | None = None
     status: int = 200
+    keyed: bool = False
+    """Whether it takes an idempotency key: the same again under the same key is done once."""
     errors: tuple[type[CallboardError], ...] = ()
     also: tuple[str, ...] = ()
     """Other paths that lead here; probes expect theirs at the root."""
@@ -71,7 +75,7 @@ class Route:
         found = [*self.errors, CallboardError, errors.Denied]
         if self.scope is not None:
             found.append(errors.Unauthenticated)
-        if self.query is not None or self.request is not None:
+        if self.query is not None or self.request is not None or "{" in self.path:
             found.append(errors.RequestInvalid)
         if self.request is not None:
             found.append(errors.BodyTooLarge)

@@ -1,7 +1,8 @@
 """The table of routes: all that the HTTP API can do, as data.
 
 The router (`application.py`), the OpenAPI document (`openapi.py`) and the tests are made from `ROUTES`, so
-none of them can forget a route, an error or a scope. A later part of Callboard adds its lines here and its
+none of them can forget a route, an error or a scope. What bots say to each other has its lines in
+`routes_messages.py`, who they are in `routes_board.py`. A later part of Callboard adds its lines here and its
 structs in `wire.py`; nothing else needs to know.
 
 A handler is a function of one `Call`: it asks the desk and returns what the route's `answer` declares. It
@@ -19,6 +20,8 @@ from callboard.errors import RequestInvalid
 from callboard.web import wire
 from callboard.web.api import openapi
 from callboard.web.api.route import Call, Route
+from callboard.web.api.routes_board import BOARD
+from callboard.web.api.routes_messages import MESSAGES
 
 # ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,4 +166,6 @@ ROUTES: tuple[Route, ...] = (
         scope="admin",
         errors=(errors.StoreUnavailable, errors.ShuttingDown),
     ),
+    *MESSAGES,
+    *BOARD,
 )

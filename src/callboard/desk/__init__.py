@@ -2,6 +2,7 @@
 
 It is the door's `Desk`. Health is said from memory, so asking for it every second costs no database access;
 all else is asked of the store, and what an operator did is put into the log with the name of who did it.
+What concerns messages and bots is answered in `talk.py`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Literal
 import structlog
 
 from callboard.actors import Describe, Ref, State
+from callboard.actors.bus import Bus
 from callboard.actors.children import Request
 from callboard.actors.journal import Journal, JournalActor
 from callboard.clock import Clock
 from callboard.config import Config
+from callboard.desk.talk import TalkDesk, log_row
 from callboard.errors import BadInput, CallboardError
 from callboard.folder import FolderLock
 from callboard.ids import Position, PrincipalId, Tenant
@@ -35,7 +38,10 @@ LEAST_FREE_BYTES = 256 * 1024 * 1024
 RECORD_WITHIN = 5.0
 """Seconds after which an operator is answered, though what was done is not in the log yet."""
 
+_DOWN = {State.QUARANTINED.value, State.BACKING_OFF.value}
+
 FIXES = {
+    "bots": "Mend its file in bots/, and restart the server; or, if nothing was wrong: callboard bots restart.",
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
     "lock": "Stop the server and start it again; until then a second one could start on the same data.",
@@ -47,7 +53,7 @@ FIXES = {
 class FrontDesk:
     """What the house says to those at the door."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is where all parts of the house meet, each by its name
         self,
         *,
         config: Config,
@@ -59,13 +65,16 @@ class FrontDesk:
         clock: Clock,
         lock: FolderLock,
         head: Head,
+        bus: Bus,
     ) -> None:
+        self.talk = TalkDesk(store, bus)
         self._config = config
         self._version = version
         self._store = store
         self._journal = journal
         self._writer = writer
         self._supervisor = supervisor
+        self._bus = bus
         self._clock = clock
         self._lock = lock
         self._head = head
@@ -114,10 +123,7 @@ class FrontDesk:
         head = await self._store.head()
         begin = Position(0) if after is None else head.resolve(after)
         entries = await self._store.log(begin, limit, tenant=tenant)
-        rows = [
-            wire.LogRow(**{name: getattr(entry, name) for name in entry.__struct_fields__})
-            for entry in entries
-        ]
+        rows = [log_row(entry) for entry in entries]
         return wire.LogPage(data=rows, next=head.cursor(entries[-1].position if entries else begin))
 
     async def _record(self, action: str, target: str, data: object, principal: PrincipalId) -> bool:
@@ -150,7 +156,18 @@ class FrontDesk:
             for child in children
             if child.state is not State.RUNNING
         ]
-        return [Finding("actors", ok=not down, detail="; ".join(down) or f"{len(children)} running")]
+        return [
+            Finding("actors", ok=not down, detail="; ".join(down) or f"{len(children)} running"),
+            self._bots(),
+        ]
+
+    def _bots(self) -> Finding:
+        """Say which bots do not work; those whose code is gone are absent, and their messages wait."""
+        listed = [one for one in self._bus.listing() if one.state != "removed"]
+        down = [f"{one.name} is {one.state} ({one.last_error})" for one in listed if one.state in _DOWN]
+        absent = [one.name for one in listed if one.state == "absent"]
+        said = f"{len(listed)} on the board" + (f", absent: {', '.join(absent)}" if absent else "")
+        return Finding("bots", ok=not down, detail="; ".join(down) or said)
 
 
 def disk(folder: Path) -> Finding:

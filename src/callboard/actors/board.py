@@ -1,0 +1,259 @@
+"""Who is on the board and who listens to what, in memory: always exactly as the head of the log has it.
+
+The journal tells the board of each committed turn, in log order and before anybody is answered. So whoever
+got the receipt of a subscription can publish and be heard, and nobody sees what is not on disk.
+
+A push to a bot is a hint. It carries the message and names the position before it in that bot's inbox; a bot
+that does not stand there reads the log. So a full mailbox loses nothing but a little time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from callboard.actors.runtime import Envelope, Ref
+from callboard.changes import SettleAnswer
+from callboard.errors import AskCycle
+from callboard.ids import DEFAULT_TENANT, BotName, MessageId, Position
+from callboard.membership import (
+    BotDeclared,
+    BotRemoved,
+    ChannelCreated,
+    ChannelDeleted,
+    Subscribed,
+    Unsubscribed,
+    matches,
+)
+from callboard.messages import Message
+from callboard.store import Receipt, Store, Subscription
+from callboard.turn import NO_METADATA, NewAction, NewEvents, NewMessage, Turn
+
+CHANNELS_REMEMBERED = 10_000
+"""For so many channels the hearers are kept ready; past it all are found anew."""
+
+
+class Hint(msgspec.Struct, frozen=True, gc=False):
+    """A message for a bot, and where its inbox stood before."""
+
+    before: Position
+    message: Message
+
+
+class Look:
+    """Told to a bot: there may be something for you that no hint speaks of."""
+
+
+class Line:
+    """One bot's place on the board: how far its inbox reaches, and who is there to be told."""
+
+    __slots__ = ("declared", "description", "kind", "last", "name", "ref", "removed")
+
+    def __init__(
+        self, name: BotName, kind: str, description: str, declared: Position, last: Position
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.description = description
+        self.declared = declared
+        self.removed: Position | None = None
+        self.last = last
+        """The position of the newest message in its inbox, or some position where there was none yet."""
+        self.ref: Ref[Any] | None = None
+
+    def push(self, message: Message) -> None:
+        """Note that the inbox has grown, and tell the bot if it has room to hear of it."""
+        before, self.last = self.last, message.position
+        if self.ref is not None:
+            self.ref.actor_inbox.put(Envelope(Hint(before, message)))
+
+    def look(self) -> None:
+        """Have the bot look for itself; one whose mailbox is full will anyway."""
+        if self.ref is not None:
+            self.ref.actor_inbox.put(Envelope(Look()))
+
+
+class Asked(msgspec.Struct):
+    """Somebody waits for an answer."""
+
+    asker: str
+    asked: str
+    answer: asyncio.Future[Message]
+
+
+class Board:
+    """Bots, channels, subscriptions and open asks."""
+
+    def __init__(self) -> None:
+        self.bots: dict[str, Line] = {}
+        self.channels: set[str] = set()
+        self.subscriptions: dict[tuple[str, str], Subscription] = {}
+        self.asks: dict[MessageId, Asked] = {}
+        self._hearers: dict[str, list[tuple[Line, bool]]] = {}
+
+    async def load(self, store: Store) -> None:
+        """Read the board from the store; nothing may be committed meanwhile."""
+        head = (await store.head()).position
+        for row in await store.bots():
+            line = self.bots[row.name] = Line(row.name, row.kind, row.description, row.declared, head)
+            line.removed = row.removed
+        self.channels = {row.name for row in await store.channels()}
+        self.subscriptions = {(one.bot, one.pattern): one for one in await store.subscriptions()}
+
+    def find(self, name: str) -> Line | None:
+        """Return the bot of that name if it is on the board."""
+        line = self.bots.get(name)
+        return line if line is not None and line.removed is None else None
+
+    def listens(self, bot: str) -> list[Subscription]:
+        """Return the open subscriptions of a bot."""
+        return [one for (name, _), one in self.subscriptions.items() if name == bot]
+
+    # ── what the journal tells ───────────────────────────────────────────────────────────────────────────
+
+    def committed(self, turn: Turn, receipt: Receipt) -> None:
+        """Take in the facts of a turn, in order."""
+        if turn.tenant != DEFAULT_TENANT:
+            return
+        position = receipt.first
+        for entry in turn.entries:
+            kind = type(entry)
+            if kind is NewMessage:
+                self._route(turn, receipt, position, entry)  # type: ignore[arg-type]
+                position = Position(position + 1)
+            elif kind is NewEvents:
+                for event in entry.events:  # type: ignore[union-attr]
+                    learn = _LEARN.get(type(event.fact))
+                    if learn is not None:
+                        learn(self, event.fact, position)
+                    position = Position(position + 1)
+            elif kind is NewAction:
+                position = Position(position + 1)
+
+    def _route(self, turn: Turn, receipt: Receipt, position: Position, new: NewMessage) -> None:
+        message = _written(turn, receipt, position, new)
+        if new.reply_to is not None:
+            asked = self.asks.get(new.reply_to)
+            if asked is not None and asked.asked == new.sender and asked.asker == new.to.name:
+                del self.asks[new.reply_to]
+                if not asked.answer.done():
+                    asked.answer.set_result(message)
+            if any(type(entry) is SettleAnswer and entry.question == new.reply_to for entry in turn.entries):
+                return  # it reaches no handler
+        if new.to.kind == "bot":
+            line = self.bots.get(new.to.name)
+            if line is not None:
+                line.push(message)
+            return
+        for line, own in self.hearers(new.to.name):
+            if own or line.name != new.sender:
+                line.push(message)
+
+    def hearers(self, channel: str) -> list[tuple[Line, bool]]:
+        """Return who hears a channel, each once, and whether it hears itself."""
+        found = self._hearers.get(channel)
+        if found is None:
+            if len(self._hearers) >= CHANNELS_REMEMBERED:
+                self._hearers.clear()
+            heard: dict[str, bool] = {}
+            for one in self.subscriptions.values():
+                if self.find(one.bot) is not None and matches(one.pattern, channel):
+                    heard[one.bot] = heard.get(one.bot, False) or one.own
+            found = self._hearers[channel] = [(self.bots[name], own) for name, own in heard.items()]
+        return found
+
+    def _declared(self, fact: BotDeclared, position: Position) -> None:
+        line = self.bots.get(fact.bot)
+        if line is None:
+            self.bots[fact.bot] = Line(fact.bot, fact.kind, fact.description, position, position)
+            return
+        line.kind, line.description = fact.kind, fact.description
+        if line.removed is not None:
+            line.removed, line.declared = None, position
+        self._hearers.clear()
+
+    def _removed(self, fact: BotRemoved, position: Position) -> None:
+        line = self.bots.get(fact.bot)
+        if line is not None:
+            line.removed = position
+        self._hearers.clear()
+
+    def _channel_made(self, fact: ChannelCreated, _position: Position) -> None:
+        self.channels.add(fact.channel)
+
+    def _channel_gone(self, fact: ChannelDeleted, _position: Position) -> None:
+        self.channels.discard(fact.channel)
+
+    def _subscribed(self, fact: Subscribed, position: Position) -> None:
+        since = position if fact.since is None else fact.since
+        self.subscriptions.setdefault(
+            (fact.bot, fact.pattern),
+            Subscription(position, fact.bot, fact.pattern, since, None, fact.own, fact.declared),
+        )
+        self._hearers.clear()
+        if since < position - 1 and fact.bot in self.bots:
+            self.bots[fact.bot].look()
+
+    def _unsubscribed(self, fact: Unsubscribed, _position: Position) -> None:
+        self.subscriptions.pop((fact.bot, fact.pattern), None)
+        self._hearers.clear()
+
+    # ── asks ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def wait_for(self, question: MessageId, asker: str, asked: str) -> asyncio.Future[Message]:
+        """Return what the answer to a question will be found in; refuse a wait that could never end."""
+        waits: dict[str, list[str]] = {}
+        for one in self.asks.values():
+            waits.setdefault(one.asker, []).append(one.asked)
+        seen, ahead = set(), [asked]
+        while ahead:
+            name = ahead.pop()
+            if name == asker:
+                raise AskCycle(
+                    f"{asker} cannot ask {asked}, which waits itself for an answer that hangs on {asker}'s."
+                )
+            if name not in seen:
+                seen.add(name)
+                ahead += waits.get(name, [])
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self.asks[question] = Asked(asker, asked, answer)
+        return answer
+
+    def forget(self, question: MessageId) -> None:
+        """Nobody waits for this answer any more."""
+        self.asks.pop(question, None)
+
+
+_LEARN: dict[type, Callable[[Board, msgspec.Struct, Position], None]] = {
+    BotDeclared: Board._declared,  # type: ignore[dict-item]  # noqa: SLF001 - its own table, below it
+    BotRemoved: Board._removed,  # type: ignore[dict-item]  # noqa: SLF001 - as above
+    ChannelCreated: Board._channel_made,  # type: ignore[dict-item]  # noqa: SLF001 - as above
+    ChannelDeleted: Board._channel_gone,  # type: ignore[dict-item]  # noqa: SLF001 - as above
+    Subscribed: Board._subscribed,  # type: ignore[dict-item]  # noqa: SLF001 - as above
+    Unsubscribed: Board._unsubscribed,  # type: ignore[dict-item]  # noqa: SLF001 - as above
+}
+
+
+def _written(turn: Turn, receipt: Receipt, position: Position, new: NewMessage) -> Message:
+    """Return a message of a turn as it now stands in the log."""
+    cause = new.cause
+    return Message(
+        position,
+        None if cause is None else cause if isinstance(cause, int) else receipt.position(cause),
+        turn.tenant,
+        turn.principal,
+        new.id,
+        new.sender,
+        new.to,
+        new.type,
+        new.json,
+        {} if new.headers == NO_METADATA else msgspec.json.decode(new.headers),
+        new.reply_to,
+        new.conversation,
+        new.hops,
+        turn.at,
+        new.asks,
+    )

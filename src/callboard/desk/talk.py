@@ -1,0 +1,330 @@
+"""The part of the front desk that answers for messages, channels, bots and dead letters.
+
+What changes something goes through the bus, what only looks is asked of the store. That a name or an id is
+known is looked up here first, so that an unknown one is the same clear error on every path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar, cast
+
+import msgspec
+
+from callboard.actors.bus import Bus, Listing
+from callboard.errors import NotFound, RecipientUnknown
+from callboard.ids import LOCAL_USER, SYSTEM, BotName, ChannelName, MessageId, Position, PrincipalId
+from callboard.membership import matches
+from callboard.messages import Message, To
+from callboard.spelling import did_you_mean
+from callboard.store import Audited, AuditQuery, ChannelRow, DeadLetter, LogEntry, Store, Subscription
+from callboard.units import seconds
+from callboard.web import talk, wire
+
+COUNT_TO = 1_000
+"""Counting what waits for a bot ends here: past it the number changes nothing that anybody does."""
+
+LONGEST_CHAIN = 1_000
+"""Causes that are shown; no chain of messages is longer."""
+
+
+T = TypeVar("T")
+
+
+class TalkDesk:
+    """What the house says of those who talk."""
+
+    def __init__(self, store: Store, bus: Bus) -> None:
+        self._store = store
+        self._bus = bus
+
+    # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send(
+        self, request: talk.SendRequest, *, key: str | None, principal: PrincipalId
+    ) -> talk.Accepted:
+        to = To.bot(request.to) if request.to is not None else To.channel(request.channel or "")
+        what: dict[str, Any] = {
+            "sender": LOCAL_USER,
+            "to": to,
+            "type": request.type,
+            "json": bytes(request.body).decode(),
+            "headers": request.headers,
+            "conversation": request.conversation,
+            "principal": principal,
+        }
+        if request.ask is not None:
+            return await self._answered(await self._bus.ask(**what, seconds=seconds(request.ask)))
+        after = 0.0 if request.after is None else seconds(request.after)
+        sent = await self._bus.send(**what, reply_to=request.reply_to, after=after, key=key)
+        return talk.Accepted(id=sent.id, position=sent.position, repeated=sent.repeated)
+
+    async def _answered(self, answer: Message) -> talk.Accepted:
+        """Say what was asked, and what was answered."""
+        question = None if answer.reply_to is None else await self._store.message(answer.reply_to)
+        return talk.Accepted(
+            id=question.id if question else answer.id,
+            position=question.position if question else None,
+            answer=message_row(answer, []),
+        )
+
+    async def message(self, message: MessageId) -> talk.MessageRow:
+        found = await self._store.message(message)
+        if found is None:
+            raise NotFound(f"No message has the id {message}.", id=str(message))
+        audited = await self._store.audit(AuditQuery(after=Position(found.position - 1), limit=1))
+        if audited and audited[0].message.id == message:
+            return audited_row(audited[0])
+        return message_row(found, [])
+
+    async def audit(
+        self,
+        query: talk.AuditQuery,
+        *,
+        pair: tuple[str, str] | None = None,
+        channel: str | None = None,
+        conversation: str | None = None,
+    ) -> talk.AuditPage:
+        head = await self._store.head()
+        for name in pair or ():
+            await self._must_have_talked(name)
+        if channel is not None:
+            await self._must_have_been(channel)
+        rows = await self._store.audit(
+            AuditQuery(
+                pair=pair,
+                channel=None if channel is None else ChannelName(channel),
+                conversation=conversation,
+                type=query.type,
+                since=query.since,
+                until=query.until,
+                outcome=query.outcome,
+                after=None if query.after is None else head.resolve(query.after),
+                newest_first=query.order == "newest",
+                limit=query.limit,
+            )
+        )
+        more = len(rows) >= query.limit
+        after = head.cursor(rows[-1].message.position) if more else None
+        return talk.AuditPage(data=[audited_row(row) for row in rows], next=after)
+
+    async def _must_have_talked(self, name: str) -> None:
+        """Refuse the name of somebody who is no bot and never said or was told anything."""
+        names = [one.name for one in self._bus.listing()]
+        if name in {*names, LOCAL_USER, SYSTEM}:
+            return
+        if not await self._store.audit(AuditQuery(bot=name, limit=1)):
+            _unknown("bot", name, names)
+
+    async def _must_have_been(self, channel: str) -> None:
+        """Refuse the name of a channel that is not there, and on which nothing was ever said."""
+        names = [one.name for one in await self._store.channels()]
+        if channel in names:
+            return
+        if not await self._store.audit(AuditQuery(channel=ChannelName(channel), limit=1)):
+            _unknown("channel", channel, names)
+
+    # ── causes and effects ───────────────────────────────────────────────────────────────────────────────
+
+    async def causes(self, position: Position) -> talk.Chain:
+        chain = await self._store.causes(position, LONGEST_CHAIN)
+        if not chain:
+            _no_position(position)
+        return talk.Chain(data=[log_row(entry) for entry in chain])
+
+    async def effects(self, position: Position, after: str | None, limit: int) -> talk.Effects:
+        if await self._store.entry(position) is None:
+            _no_position(position)
+        head = await self._store.head()
+        begin = position if after is None else head.resolve(after)
+        entries = await self._store.effects(position, begin, limit)
+        more = len(entries) >= limit
+        cursor = head.cursor(entries[-1].position) if more else None
+        return talk.Effects(data=[log_row(entry) for entry in entries], next=cursor)
+
+    # ── channels ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def channels(self) -> talk.ChannelList:
+        heard = await self._store.subscriptions()
+        return talk.ChannelList(data=[_channel(row, heard) for row in await self._store.channels()])
+
+    async def channel(self, name: str) -> talk.ChannelAnswer:
+        rows = await self._store.channels()
+        row = _named(rows, name, lambda one: one.name)
+        if row is None:
+            _unknown("channel", name, [one.name for one in rows])
+        return _channel(row, await self._store.subscriptions())
+
+    async def create_channel(self, name: str, principal: PrincipalId) -> talk.ChannelMade:
+        return talk.ChannelMade(name=name, made=await self._bus.create_channel(name, principal=principal))
+
+    async def delete_channel(self, name: str, *, force: bool, principal: PrincipalId) -> talk.Done:
+        await self.channel(name)
+        await self._bus.delete_channel(name, force=force, principal=principal)
+        return talk.Done()
+
+    async def subscribe(
+        self, bot: str, pattern: str, request: talk.SubscribeRequest, principal: PrincipalId
+    ) -> talk.Done:
+        self._on_the_board(bot)
+        since = None if request.since is None else Position(request.since)
+        await self._bus.subscribe(bot, pattern, since=since, own=request.own, principal=principal)
+        return talk.Done()
+
+    async def unsubscribe(self, bot: str, pattern: str, principal: PrincipalId) -> talk.Done:
+        self._on_the_board(bot)
+        heard = [one.pattern for one in await self._store.subscriptions(bot=BotName(bot))]
+        if pattern not in heard:
+            listens = f"it listens to {', '.join(heard)}" if heard else "it listens to no channel"
+            raise NotFound(f"{bot} does not listen to {pattern}: {listens}.", bot=bot, pattern=pattern)
+        await self._bus.unsubscribe(bot, pattern, principal=principal)
+        return talk.Done()
+
+    def _on_the_board(self, bot: str) -> None:
+        """Refuse a bot that was never declared, or was removed."""
+        here = [one for one in self._bus.listing() if one.removed is None]
+        if _named(here, bot, lambda one: one.name) is None:
+            near = did_you_mean(bot, [one.name for one in here])
+            raise RecipientUnknown(f"No bot on the board is named {bot}{near}.", bot=bot)
+
+    # ── bots ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def bots(self) -> talk.BotList:
+        return talk.BotList(data=[talk.BotAnswer(**_bot(one)) for one in self._bus.listing()])
+
+    async def bot(self, name: str) -> talk.BotDetail:
+        rows = self._bus.listing()
+        row = _named(rows, name, lambda one: one.name)
+        if row is None:
+            _unknown("bot", name, [one.name for one in rows])
+        waiting = await self._store.waiting(BotName(name), COUNT_TO)
+        return talk.BotDetail(**_bot(row), waiting=waiting)
+
+    async def restart(self, name: str) -> talk.BotDetail:
+        await self.bot(name)
+        await self._bus.restart(name)
+        return await self.bot(name)
+
+    # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def dead_letters(self, bot: str | None, after: str | None, limit: int) -> talk.DeadLetters:
+        if bot is not None:
+            names = [one.name for one in self._bus.listing()]
+            if bot not in names:
+                _unknown("bot", bot, names)
+        head = await self._store.head()
+        begin = None if after is None else head.resolve(after)
+        of = None if bot is None else BotName(bot)
+        letters = await self._store.dead_letters(bot=of, after=begin, limit=limit)
+        more = len(letters) >= limit
+        cursor = head.cursor(letters[-1].letter) if more else None
+        return talk.DeadLetters(data=[talk.DeadLetterRow(**_letter(one)) for one in letters], next=cursor)
+
+    async def dead_letter(self, letter: Position) -> talk.DeadLetterDetail:
+        found, entry = await self._store.dead_letter(letter), await self._store.entry(letter)
+        if found is None or entry is None:
+            _no_letter(letter)
+        return talk.DeadLetterDetail(**_letter(found), at=entry.at, story=entry.data)
+
+    async def redrive(self, letter: Position, principal: PrincipalId) -> talk.Done:
+        if await self._store.dead_letter(letter) is None:
+            _no_letter(letter)
+        await self._bus.redrive(letter, principal=principal)
+        return talk.Done()
+
+    async def purge(self, letter: Position, principal: PrincipalId) -> talk.Done:
+        if await self._store.dead_letter(letter) is None:
+            _no_letter(letter)
+        await self._bus.purge(letter, principal=principal)
+        return talk.Done()
+
+
+# ── as the door says it ──────────────────────────────────────────────────────────────────────────────────
+
+
+def message_row(message: Message, deliveries: list[talk.DeliveryRow]) -> talk.MessageRow:
+    """Say a message."""
+    on_channel = message.to.kind == "channel"
+    return talk.MessageRow(
+        id=message.id,
+        position=message.position,
+        cause=message.cause,
+        principal=message.principal,
+        sender=message.sender,
+        to=None if on_channel else message.to.name,
+        channel=message.to.name if on_channel else None,
+        type=message.type,
+        body=msgspec.Raw(message.json.encode()),
+        headers=dict(message.headers),
+        reply_to=message.reply_to,
+        conversation=message.conversation,
+        hops=message.hops,
+        at=message.at,
+        asks=message.asks,
+        deliveries=deliveries,
+    )
+
+
+def audited_row(row: Audited) -> talk.MessageRow:
+    """Say a message with what became of it: a bot that has begun with it still has it before itself."""
+    said = [
+        talk.DeliveryRow(
+            bot=one.bot,
+            outcome=cast("talk.Outcome", one.outcome),
+            attempts=one.attempts,
+            at=one.last_at,
+            next_try_at=one.next_try_at,
+            error=one.error,
+        )
+        for one in row.deliveries
+        if one.outcome != "started"
+    ]
+    settled = {one.bot for one in said}
+    said += [talk.DeliveryRow(bot=bot, outcome="waiting") for bot in row.waiting if bot not in settled]
+    return message_row(row.message, sorted(said, key=lambda one: one.bot))
+
+
+def log_row(entry: LogEntry) -> wire.LogRow:
+    """Say a fact of the log."""
+    return wire.LogRow(**{name: getattr(entry, name) for name in entry.__struct_fields__})
+
+
+def _subscription(one: Subscription) -> talk.SubscriptionRow:
+    return talk.SubscriptionRow(
+        bot=one.bot, pattern=one.pattern, since=one.since, own=one.own, declared=one.declared
+    )
+
+
+def _channel(row: ChannelRow, subscriptions: Sequence[Subscription]) -> talk.ChannelAnswer:
+    heard = [_subscription(one) for one in subscriptions if matches(one.pattern, row.name)]
+    return talk.ChannelAnswer(name=row.name, created=row.created, subscribers=heard)
+
+
+def _bot(one: Listing) -> dict[str, Any]:
+    fields = ("name", "kind", "description", "state", "since", "removed", "last_error")
+    said = {name: getattr(one, name) for name in fields}
+    return {**said, "subscriptions": [_subscription(each) for each in one.subscriptions]}
+
+
+def _letter(one: DeadLetter) -> dict[str, Any]:
+    said = {name: getattr(one, name) for name in one.__struct_fields__ if name != "letter"}
+    return {**said, "id": one.letter}
+
+
+# ── what is not there ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _named(rows: Sequence[T], name: str, named: Callable[[T], str]) -> T | None:
+    return next((row for row in rows if named(row) == name), None)
+
+
+def _unknown(what: str, name: str, known: Sequence[str]) -> NoReturn:
+    raise NotFound(f"No {what} is named {name}{did_you_mean(name, known)}.", name=name)
+
+
+def _no_position(position: Position) -> NoReturn:
+    raise NotFound(f"The log holds nothing at position {position}.", position=position)
+
+
+def _no_letter(letter: Position) -> NoReturn:
+    raise NotFound(f"No dead letter stands at position {letter}: it may have been purged.", letter=letter)

@@ -1,0 +1,62 @@
+"""Reading what stands in a path: names, patterns, ids and positions, each refused in its own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from callboard.errors import RequestInvalid
+from callboard.ids import MessageId, Position
+from callboard.messages import check_name, check_pattern
+from callboard.spelling import shown
+from callboard.units import seconds
+from callboard.web.api.route import Call
+
+_LONGEST = 18
+"""Digits of a position: they fit 63 bits."""
+
+
+def bot_name(call: Call[Any, Any], field: str = "bot") -> str:
+    """Return the name of a bot that the path holds."""
+    return check_name("bot", call.path[field])
+
+
+def channel_name(call: Call[Any, Any]) -> str:
+    """Return the name of a channel that the path holds."""
+    return check_name("channel", call.path["channel"])
+
+
+def channel_pattern(call: Call[Any, Any]) -> str:
+    """Return the name of a channel, or the pattern of some, that the path holds."""
+    return check_pattern(call.path["channel"])
+
+
+def message_id(call: Call[Any, Any]) -> MessageId:
+    """Return the id of a message that the path holds."""
+    text = call.path["message"]
+    try:
+        return msgspec.convert(text, MessageId)
+    except msgspec.ValidationError:
+        raise RequestInvalid(
+            f"{shown(text)} is not the id of a message: it looks like 01920000-0000-7000-8000-000000000000.",
+            field="message",
+        ) from None
+
+
+def position(call: Call[Any, Any], field: str) -> Position:
+    """Return the position that the path holds."""
+    text = call.path[field]
+    if not text.isascii() or not text.isdigit() or len(text) > _LONGEST:
+        raise RequestInvalid(
+            f"{shown(text)} is not a position of the log: it is a whole number.", field=field
+        )
+    return Position(int(text))
+
+
+def duration(text: str, field: str) -> float:
+    """Return the seconds that a field of a body holds."""
+    try:
+        return seconds(text)
+    except ValueError as fault:
+        raise RequestInvalid(f"{field} is {shown(text)}: {fault}.", field=f"$.{field}") from None
