@@ -247,9 +247,7 @@ class BotActor(LoopActor["Hint | Look | Retry"]):
             await self._flush()
         self._one_by_one = max(0, self._one_by_one - 1)
         message = given.message
-        handler = self._shape.handler(message.type)
-        if handler is not None and handler.every is not None and message.sender != self._name:
-            handler = self._shape.otherwise  # only its own schedule calls it
+        handler = self._handler(message)
         if handler is None:
             await self._bury(
                 given, "NO_HANDLER", f"{self._name} has no handler for {message.type!r}.", None, []
@@ -282,6 +280,12 @@ class BotActor(LoopActor["Hint | Look | Retry"]):
             self._forget_asks(message.position)
         finally:
             turn.seal(TurnSealed(f"The turn that handled {message.id} is over; nothing more goes into it."))
+
+    def _handler(self, message: Message) -> Handler | None:
+        handler = self._shape.handler(message.type)
+        if handler is not None and handler.every is not None and message.sender != self._name:
+            return self._shape.otherwise  # only its own schedule calls it
+        return handler
 
     async def _carry_out(self, handler: Handler, argument: object, turn: Turn) -> object:
         method = getattr(self._bot, handler.name)

@@ -41,7 +41,7 @@ RECORD_WITHIN = 5.0
 _DOWN = {State.QUARANTINED.value, State.BACKING_OFF.value}
 
 FIXES = {
-    "bots": "Mend its file in bots/, and restart the server; or, if nothing was wrong: callboard bots restart.",
+    "bots": "Mend its file in bots/ and restart the server; or try it as it is: callboard bots restart NAME.",
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
     "lock": "Stop the server and start it again; until then a second one could start on the same data.",
