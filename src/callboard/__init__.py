@@ -6,12 +6,12 @@ The house in reading order; a file imports only from those before it:
     retry  spelling  units  config  logs  folder      settings, log lines, the data folder
     messages                                          what bots say, and how everything is named
     facts  membership  mishaps                        what a stream holds, and how it stays readable
-    handling  bot                                     what an author of bots subclasses and is given
+    handling  bot  loading                            what an author of bots subclasses, and how it is found
     changes  turn                                     what one actor wants to be true at once
     store                                             the port: facts in, facts out
     fold  projections                                 from facts to states and rows
     stores/                                           adapters of the port
-    actors/                                           the runtime, supervision, timers, the journal
+    actors/                                           the runtime, the journal, the board, the bus, the bots
     web/                                              the door, and the client that knocks
     desk  app  offline                                who answers, the wiring, work without a server
     bench/  testing/  cli/                            measuring, testing, the command line

@@ -6,9 +6,10 @@ left out: to run the wrong one of them could not be undone, to wait can.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 import traceback
+import types
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,10 @@ from callboard.bot import Bot, Shape, shape_of
 from callboard.errors import CallboardError
 
 MODULES = "callboard_bots"
-"""Under this name the files of the folder are imported: `bots/desk.py` is `callboard_bots.desk`."""
+"""Under this name the files of the folder are imported: `bots/desk.py` is `callboard_bots.desk`.
+
+They may import from each other, and from a file whose name begins with _, which defines no bots.
+"""
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -44,6 +48,7 @@ def load(folder: Path) -> tuple[list[Loaded], list[Fault]]:
     """Import every file of a folder and return the bots in it, by name, and what is wrong."""
     found: dict[str, list[Loaded]] = {}
     faults: list[Fault] = []
+    _open(folder)
     for file in sorted(folder.glob("*.py")) if folder.is_dir() else []:
         if file.name.startswith("_"):
             continue
@@ -59,17 +64,21 @@ def load(folder: Path) -> tuple[list[Loaded], list[Fault]]:
     return [same[0] for _, same in sorted(found.items()) if len(same) == 1], faults
 
 
+def _open(folder: Path) -> None:
+    """Make the folder a package, so that its files can share what they say; forget an earlier one."""
+    for name in [name for name in sys.modules if name == MODULES or name.startswith(f"{MODULES}.")]:
+        del sys.modules[name]
+    package = types.ModuleType(MODULES)
+    package.__path__ = [str(folder)]
+    sys.modules[MODULES] = package
+    importlib.invalidate_caches()
+
+
 def _bots_of(file: Path) -> tuple[list[Loaded], list[Fault]]:
     name = f"{MODULES}.{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        return [], [Fault(file, None, "is no Python file")]
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # annotations are looked up there
     try:
-        spec.loader.exec_module(module)
+        module = importlib.import_module(name)
     except Exception as error:  # noqa: BLE001  a bot's file is anybody's code
-        del sys.modules[name]
         return [], [_fault(file, error)]
     bots, faults = [], []
     for value in list(vars(module).values()):

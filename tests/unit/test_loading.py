@@ -67,3 +67,11 @@ def test_a_class_that_cannot_be_a_bot_is_told_what_is_wrong_with_it(tmp_path: Pa
     found, faults = load(write(tmp_path, bad=bad))
     assert found == []
     assert "subscribes" in faults[0].message
+
+
+def test_files_may_share_what_they_say_with_each_other(tmp_path: Path) -> None:
+    shared = "from callboard import Body\n\nclass Note(Body):\n    text: str\n"
+    own = GOOD.replace("class Note(Body):\n    text: str\n", "from callboard_bots._shared import Note\n")
+    found, faults = load(write(tmp_path, _shared=shared, a=own))
+    assert faults == []
+    assert [one.shape.name for one in found] == ["ticket-desk"]

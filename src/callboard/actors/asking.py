@@ -98,7 +98,7 @@ def check_sendable(board: Board, most: int, to: To, json: str, *, known: bool) -
         raise MessageTooLarge(f"The body holds {size:,} bytes; a message may hold {most:,}.", limit=most)
     if to.kind == "bot" and not known and board.find(to.name) is None:
         near = did_you_mean(to.name, [name for name in board.bots if board.find(name)])
-        raise RecipientUnknown(f"There is no bot called {to.name!r}{near}.", recipient=to.name)
+        raise RecipientUnknown(f"There is no bot called {to.name!r}{near or '.'}", recipient=to.name)
 
 
 class Backstage:

@@ -240,7 +240,7 @@ class Bus:
         """Take a channel off the board; what was said on it stays in the log."""
         channel = ChannelName(check_name("channel", name))
         if channel not in self.board.channels:
-            raise NotFound(f"There is no channel {name!r}{did_you_mean(name, self.board.channels)}.")
+            raise NotFound(f"There is no channel {name!r}{did_you_mean(name, self.board.channels) or '.'}")
         hearers = sorted(
             one.bot
             for one in self.board.subscriptions.values()
@@ -281,7 +281,7 @@ class Bus:
         line = self._line(bot)
         if (bot, pattern) not in self.board.subscriptions:
             listens = [one.pattern for one in self.board.listens(bot)]
-            raise NotFound(f"{bot} does not listen to {pattern!r}{did_you_mean(pattern, listens)}.")
+            raise NotFound(f"{bot} does not listen to {pattern!r}{did_you_mean(pattern, listens) or '.'}")
         turn = self._services.journal.turn(principal=principal)
         turn.append(bot_stream(line.name), "bot", [Unsubscribed(line.name, pattern)], expected=None)
         await self._services.journal.commit(turn)
@@ -290,7 +290,7 @@ class Bus:
         line = self.board.find(bot)
         if line is None:
             near = did_you_mean(bot, [name for name in self.board.bots if self.board.find(name)])
-            raise NotFound(f"There is no bot called {bot!r}{near}.")
+            raise NotFound(f"There is no bot called {bot!r}{near or '.'}")
         return line
 
     # ── bots ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,11 +5,12 @@ the same statements with the same rows and pragmas, said by one thread to SQLite
 journal made. Rounds of both alternate, so a machine that slows down slows down both; what is reported is the
 median of the rounds, with the lowest and the highest beside it.
 
-In reading order: `workload` (what is written), `journal` (through the house), `raw` (past the house),
-`report`.
+In reading order: `workload` (what is written), `journal` (turns, through the journal alone), `messages` (from
+send to the recipient's commit, through the whole house), `raw` (past the house), `rounds`, `report`.
 """
 
+from callboard.bench.messages import EXCHANGES
 from callboard.bench.report import Figures, Report
 from callboard.bench.rounds import LEVELS, run
 
-__all__ = ["LEVELS", "Figures", "Report", "run"]
+__all__ = ["EXCHANGES", "LEVELS", "Figures", "Report", "run"]

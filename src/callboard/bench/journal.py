@@ -7,23 +7,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from callboard.actors.journal import Journal, JournalActor
+from callboard.bench.report import Round
 from callboard.bench.workload import fill
 from callboard.clock import SystemClock
 from callboard.ids import BotName
 from callboard.store import Outcome
 from callboard.stores.sqlite import SqliteStore
 from callboard.turn import Turn
-
-
-class Round(msgspec.Struct):
-    """What one round through the house gave."""
-
-    per_s: float
-    latencies: list[float]
-    batches: list[int]
 
 
 class CountedStore(SqliteStore):

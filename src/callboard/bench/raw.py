@@ -20,12 +20,15 @@ from callboard.bench.workload import fresh
 from callboard.ids import BotName
 from callboard.stores.sqlite.opening import new_log_id, open_writer, pragmas
 from callboard.stores.sqlite.queries import QUERIES
-from callboard.stores.sqlite.writing import commit
+from callboard.stores.sqlite.writing import commit, read_head
+from callboard.turn import Turn
 
 WARM_UP = 50
 BARE_COMMITS = 200
 TURNS_AT_MOST = 20_000
 """How many turns are recorded for one round: enough to measure by, and little enough to keep in memory."""
+
+Statement = tuple[str, Sequence[Any]]
 
 
 class Recorder:
@@ -34,9 +37,9 @@ class Recorder:
     rowcount = 1
     in_transaction = False
 
-    def __init__(self) -> None:
-        self.statements: list[tuple[str, Sequence[Any]]] = []
-        self._head: tuple[str, int, int] = ("", 1, 0)
+    def __init__(self, next_position: int = 1, commits: int = 0) -> None:
+        self.statements: list[Statement] = []
+        self._head: tuple[str, int, int] = ("", next_position, commits)
 
     def cursor(self) -> Recorder:
         return self
@@ -74,17 +77,32 @@ def measure(folder: Path, batches: Sequence[int], callers: int) -> float:
     """Return how many turns a second SQLite takes in batches of these sizes."""
     turns, statements = _record(batches, callers)
     with _writer(folder / "raw.db") as db:
-        execute = db.cursor().execute
-        began = time.perf_counter()
-        for statement, parameters in statements:
-            found = execute(statement, parameters)
-            if statement is QUERIES.read_head:
-                found.fetchone()
-        took = time.perf_counter() - began
-    return turns / took
+        return turns / _say(db, statements)
 
 
-def _record(batches: Sequence[int], callers: int) -> tuple[int, list[tuple[str, Sequence[Any]]]]:
+def replay(folder: Path, before: Sequence[Sequence[Turn]], counted: Sequence[Sequence[Turn]]) -> float:
+    """Return how long SQLite takes for the turns of a round, on tables that hold what came before them."""
+    with _writer(folder / "raw.db") as db:
+        for turns in before:
+            commit(db, turns)
+        recorder = Recorder(*read_head(db.execute(QUERIES.read_head)))
+        for turns in counted:
+            commit(cast("sqlite3.Connection", recorder), turns)
+        return _say(db, recorder.statements)
+
+
+def _say(db: sqlite3.Connection, statements: Sequence[Statement]) -> float:
+    """Execute what was recorded, and return the seconds it took."""
+    execute = db.cursor().execute
+    began = time.perf_counter()
+    for statement, parameters in statements:
+        found = execute(statement, parameters)
+        if statement is QUERIES.read_head:
+            found.fetchone()
+    return time.perf_counter() - began
+
+
+def _record(batches: Sequence[int], callers: int) -> tuple[int, list[Statement]]:
     recorder = Recorder()
     turns = 0
     for size in batches:

@@ -14,13 +14,22 @@ class Spread(msgspec.Struct):
     high: float
 
 
+class Round(msgspec.Struct):
+    """What one round through the house gave."""
+
+    per_s: float
+    latencies: list[float]
+    batches: list[int]
+    """How many turns each transaction held."""
+
+
 class Figures(msgspec.Struct):
     """What one level of load gave, beside the raw limit."""
 
     per_s: float
-    """Turns a second, each durable when it counts."""
+    """Turns a second, or messages handled (in a fan-out: deliveries), each durable when it counts."""
     p50_ms: float
-    """From handing a turn in to holding its receipt."""
+    """From handing a turn in to holding its receipt; from send until the last bot's turn is on disk."""
     p99_ms: float
     raw_per_s: float
     """What SQLite alone takes: the same statements, rows and pragmas from one thread, in the same batches."""
@@ -46,3 +55,4 @@ class Report(msgspec.Struct):
     bare_commit_us: float
     """The median time of a commit that changes one row: what one fsync costs here."""
     journal: dict[str, Figures]
+    messages: dict[str, Figures]

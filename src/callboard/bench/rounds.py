@@ -7,20 +7,29 @@ import os
 import platform
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeVar
 
 from callboard.app import new_loop
-from callboard.bench import journal, raw
-from callboard.bench.report import Figures, Report, Spread
+from callboard.bench import journal, messages, raw
+from callboard.bench.report import Figures, Report, Round, Spread
 from callboard.errors import BadInput
 
 LEVELS = {"callers_1": 1, "callers_10": 10, "callers_100": 100, "callers_1000": 1_000}
 ROUNDS = 5
 SECONDS = 1.0
 
+MESSAGES = "messages."
+"""Stands before the name of an exchange of messages, where one measure among all is named."""
+
 Progress = Callable[[str], None]
+Take = Callable[[Path, float], tuple[Round, float]]
+"""Takes one round of so many seconds in a new folder; returns it and what the raw limit gave a second."""
+
+T = TypeVar("T")
 
 
 def run(
@@ -32,9 +41,9 @@ def run(
     progress: Progress = lambda _: None,
 ) -> Report:
     """Measure in a new folder inside `folder` (the system's own for temporary files if none is given)."""
-    levels = {name: callers for name, callers in LEVELS.items() if only in {None, name}}
-    if not levels:
-        msg = f"There is no measure named {only!r}: choose among {', '.join(LEVELS)}."
+    measures = {name: take for name, take in _measures().items() if only in {None, name}}
+    if not measures:
+        msg = f"There is no measure named {only!r}: choose among {', '.join(_measures())}."
         raise BadInput(msg)
     if seconds <= 0 or rounds < 1:
         msg = "A round must last longer than no time, and there must be at least one."
@@ -46,11 +55,11 @@ def run(
         place = Path(name)
         bare: list[float] = []
         found = {}
-        for level, callers in levels.items():
+        for measure, take in measures.items():
             # Before each level anew: a shared disk does not stay as fast as it was.
-            progress(f"{level}: bare commits")
+            progress(f"{measure}: bare commits")
             bare += raw.bare_commits(place)
-            found[level] = _level(place, level, callers, seconds, rounds, progress)
+            found[measure] = _rounds(place, measure, take, seconds, rounds, progress)
         return Report(
             callboard=version("callboard"),
             python=platform.python_version(),
@@ -59,11 +68,37 @@ def run(
             event_loop=new_loop().__module__,
             durability=raw.durability(place),
             bare_commit_us=round(statistics.median(bare) * 1e6, 1),
-            journal=found,
+            journal={name: one for name, one in found.items() if name in LEVELS},
+            messages={
+                name.removeprefix(MESSAGES): one for name, one in found.items() if name.startswith(MESSAGES)
+            },
         )
 
 
-def _level(place: Path, name: str, callers: int, seconds: float, rounds: int, progress: Progress) -> Figures:
+def _measures() -> dict[str, Take]:
+    """Return all that there is to measure, by name."""
+    found: dict[str, Take] = {name: partial(_turns, callers) for name, callers in LEVELS.items()}
+    return found | {f"{MESSAGES}{name}": partial(_messages, one) for name, one in messages.EXCHANGES.items()}
+
+
+def _turns(callers: int, folder: Path, seconds: float) -> tuple[Round, float]:
+    one = _on_a_loop(journal.measure(folder, callers, seconds))
+    return one, raw.measure(folder, one.batches, callers)
+
+
+def _messages(exchange: messages.Exchange, folder: Path, seconds: float) -> tuple[Round, float]:
+    one = _on_a_loop(messages.measure(folder, exchange, seconds))
+    handled = sum(1 for turns in one.kept.counted for turn in turns for _ in messages.handled(turn))
+    took = raw.replay(folder, one.kept.before, one.kept.counted)
+    return Round(one.per_s, one.latencies, one.batches), handled / took
+
+
+def _on_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(work)
+
+
+def _rounds(place: Path, name: str, take: Take, seconds: float, rounds: int, progress: Progress) -> Figures:
     ours: list[float] = []
     limits: list[float] = []
     latencies: list[float] = []
@@ -71,9 +106,8 @@ def _level(place: Path, name: str, callers: int, seconds: float, rounds: int, pr
     for number in range(1, rounds + 1):
         progress(f"{name}: round {number} of {rounds}")
         with tempfile.TemporaryDirectory(dir=place) as folder:
-            with asyncio.Runner(loop_factory=new_loop) as runner:
-                one = runner.run(journal.measure(Path(folder), callers, seconds))
-            limits.append(raw.measure(Path(folder), one.batches, callers))
+            one, limit = take(Path(folder), seconds)
+        limits.append(limit)
         ours.append(one.per_s)
         latencies += one.latencies
         batches += one.batches

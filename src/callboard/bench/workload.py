@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from callboard.changes import MoveCursor, RecordDelivery
 from callboard.ids import BotName, SystemIds
-from callboard.turn import To, Turn
+from callboard.messages import To
+from callboard.turn import Turn
 
 BODY = {"text": "the lamp in the second row is broken", "row": 2, "urgent": False}
 

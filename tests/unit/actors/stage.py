@@ -48,7 +48,7 @@ class Stage:
     async def said(self, **query: Any) -> list[Audited]:
         return await self.store.audit(AuditQuery(limit=1_000, **query))
 
-    async def until(self, condition: Any, *, within: float = 60.0) -> None:
+    async def until(self, condition: Any, *, within: float = 600.0) -> None:
         """Wait until a condition, a plain or an async function, holds."""
         began, pause = self.clock.monotonic(), 0.005
         while True:

@@ -67,9 +67,10 @@ async def test_direct_and_channel_messages_reach_a_bot_in_the_order_of_the_log(f
     async with stage(file, Clerk) as here:
         await here.send("clerk", Note("one"))
         await here.send("#notes.new", Note("two"))
-        await here.send("clerk", Note("three"))
+        last = await here.send("clerk", Note("three"))
         await here.quiet("clerk")
         assert await remembered(here, "clerk") == '{"texts":["one","two","three"]}'
+        assert await here.store.cursor(BotName("clerk")) == last.position
 
 
 async def test_a_subscription_survives_a_restart_and_an_ended_one_gives_nothing(file: Path) -> None:

@@ -1,0 +1,140 @@
+"""What `run.py` writes: the rounds of all programs, put together into one JSON document and one table.
+
+Needs nothing but the standard library.
+"""
+
+# ruff: noqa: INP001 - the programs of this folder are started one by one, each in an environment of its own
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Document = dict[str, Any]
+
+RAW = "raw_"
+BARE = "bare_commit_us"
+SPREAD_RAW = "spread_raw_"
+
+
+def merged(rounds: Sequence[Mapping[str, Any]]) -> Document:
+    """Make one of the figures of several rounds: medians, the sum of rounds, and the widest spread."""
+    found: Document = {}
+    for key, first in rounds[0].items():
+        values = [one[key] for one in rounds if one.get(key) is not None]
+        if isinstance(first, Mapping) and {"low", "high"} <= first.keys():
+            found[key] = {
+                "low": min(one["low"] for one in values),
+                "high": max(one["high"] for one in values),
+            }
+        elif key == "rounds":
+            found[key] = sum(values)
+        elif values and all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+            found[key] = first if len(set(values)) == 1 else round(statistics.median(values), 4)
+        else:
+            found[key] = first
+    return found
+
+
+def without_raw(figures: Mapping[str, Any]) -> Document:
+    """Return the figures of Callboard itself."""
+    return {key: value for key, value in figures.items() if not key.startswith((RAW, SPREAD_RAW))}
+
+
+def only_raw(figures: Mapping[str, Any]) -> Document:
+    """Return the figures of SQLite alone, that Callboard measures beside its own, under the same keys."""
+    found = {key.removeprefix(RAW): value for key, value in figures.items() if key.startswith(RAW)}
+    found |= {
+        f"spread_{key.removeprefix(SPREAD_RAW)}": value
+        for key, value in figures.items()
+        if key.startswith(SPREAD_RAW)
+    }
+    return found | {key: figures[key] for key in ("rounds", "in_flight") if key in figures} if found else {}
+
+
+@dataclass(slots=True)
+class System:
+    """All that one system gave, round by round."""
+
+    name: str
+    version: str | None = None
+    durability: str | None = None
+    python: str | None = None
+    error: str | None = None
+    """Why there are no figures, or no more of them."""
+    rounds: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def add(self, exchange: str, figures: Mapping[str, Any]) -> None:
+        """Keep what one round of one exchange gave."""
+        self.rounds.setdefault(exchange, []).append(figures)
+
+    def exchanges(self) -> dict[str, Document]:
+        """Put the rounds of each exchange together."""
+        return {exchange: merged(rounds) for exchange, rounds in self.rounds.items()}
+
+    def document(self) -> Document:
+        """Return it as JSON holds it."""
+        known = {
+            "version": self.version,
+            "durability": self.durability,
+            "python": self.python,
+            "error": self.error,
+        }
+        return {
+            **{key: value for key, value in known.items() if value is not None or key == "version"},
+            "exchanges": self.exchanges(),
+        }
+
+
+def table(callboard: System, peers: Sequence[System], order: Sequence[str], machine: Document) -> str:
+    """Return the Markdown."""
+    ours = callboard.exchanges()
+    lines = [
+        "# Message exchange",
+        "",
+        "Medians of rounds that alternated between the systems; see README.md for what is measured.",
+        "",
+        ", ".join(f"{key}: {value}" for key, value in machine.items()),
+        "",
+        "| exchange | system | handled/s | low to high | p50 ms | p99 ms | rounds | disk: commit µs |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for exchange in order:
+        figures = ours.get(exchange, {})
+        lines.append(_row(exchange, "Callboard", without_raw(figures)))
+        if raw := only_raw(figures):
+            lines.append(_row(exchange, "SQLite alone, Callboard's statements", raw))
+        lines += [_row(exchange, peer.name, peer.exchanges().get(exchange, {})) for peer in peers]
+    lines += ["", "| system | version | Python | durability |", "|---|---|---|---|"]
+    for one in (callboard, *peers):
+        durability = one.durability or "-"
+        lines.append(f"| {one.name} | {one.version or '-'} | {one.python or '-'} | {durability} |")
+    failed = [one for one in peers if one.error is not None]
+    if failed:
+        lines += ["", "Not measured, or not to the end:", ""]
+        lines += [f"- {one.name}: {one.error}" for one in failed]
+    return "\n".join(lines) + "\n"
+
+
+def _row(exchange: str, system: str, figures: Mapping[str, Any]) -> str:
+    spread = figures.get("spread_per_s")
+    cells = [
+        exchange,
+        system,
+        _number(figures.get("per_s")),
+        f"{_number(spread['low'])} to {_number(spread['high'])}" if spread else "-",
+        _milliseconds(figures.get("p50_ms")),
+        _milliseconds(figures.get("p99_ms")),
+        str(figures.get("rounds", "-")),
+        _number(figures.get(BARE)),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}"

@@ -1,0 +1,297 @@
+"""A stage on which a bot is tried: the real house, without a server, and with a time that waits for nobody.
+
+    async with Stage(Desk, Specialist) as stage:
+        await stage.send("desk", Ticket("lamp"))
+        await stage.quiet()
+        assert stage.memory(Desk).taken == 1
+        assert [message.type for message in stage.said("desk", "specialist")] == ["ticket", "answer"]
+
+The log is a real SQLite database in memory, and journal, board, calendar and bots are those of a server. Time
+moves only while you wait: `quiet`, `ask` and `advance` let it jump from one thing that falls due to the next,
+so a retry or a time-out costs nothing.
+
+What a handler waits for outside the house is not seen by such a clock. While a handler is under way and
+nothing else is to be done, a second passes for it every hundredth of a real one; a handler that is a plain
+function may take as long as it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import msgspec
+
+from callboard.actors import Describe, Supervisor, Timers
+from callboard.actors.bus import Sent
+from callboard.actors.children import Child, StartChild
+from callboard.actors.company import Company
+from callboard.actors.journal import Journal, JournalActor
+from callboard.bot import Bot, body_of, decode_body, shape_of
+from callboard.errors import BadInput
+from callboard.handling import seconds
+from callboard.ids import BotName, ChannelName, SystemIds
+from callboard.messages import Body, Message, To
+from callboard.store import AuditQuery, DeadLetter, Store
+from callboard.stores.sqlite import SqliteStore
+from callboard.stores.sqlite.adapter import MEMORY
+from callboard.stores.sqlite.connection import inline
+from callboard.testing.clock import JumpClock
+
+A = TypeVar("A", bound=Body)
+T = TypeVar("T")
+
+LOCAL = "local"
+"""Who speaks to the bots, unless a test says otherwise: the name that the command line has."""
+
+PIECE = 10.0
+"""So many seconds pass at once in `advance`; in between, threads are waited for."""
+
+PATIENCE = 0.01
+"""Real seconds in which a handler that is under way may come back before a second passes for it."""
+
+SOON = 0.001
+"""Real seconds until a thread is looked at again."""
+
+MESSAGE_BYTES = 256 << 10
+MOST = 1_000
+"""Rows that a question to the log gives at once."""
+
+
+class Stage:
+    """Bots on a stage; see the top of this file."""
+
+    def __init__(self, *bots: type[Bot]) -> None:
+        self.clock = JumpClock(autojump=False)
+        self.store: Store = SqliteStore(MEMORY, clock=self.clock, connect=inline)
+        self._bots = bots
+        self._parts = AsyncExitStack()
+        self._others = {thread.ident for thread in threading.enumerate()}
+        writer, timers = JournalActor(self.store, clock=self.clock), Timers(clock=self.clock)
+        self._timers = timers
+        self._writer = writer
+        self._company = Company(
+            *(self.store, Journal(writer.actor_ref, clock=self.clock), writer),
+            clock=self.clock,
+            ids=SystemIds(),
+            message_bytes=MESSAGE_BYTES,
+            grace=1.0,
+            chance=lambda: random.Random(7),  # noqa: S311 - it spreads retries, the same way each time
+        )
+        self.bus = self._company.bus
+        """What else can be done: subscribe, unsubscribe, redrive, purge, list."""
+        self._names: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await self._parts.aclose()
+            raise
+        return self
+
+    async def _open(self) -> None:
+        await self.store.open()
+        self._parts.push_async_callback(self.store.close)
+        root = Supervisor(
+            [
+                Child("journal", lambda: self._writer, vital=True),
+                Child("timers", lambda: self._timers, vital=True),
+            ],
+            name="supervisor",
+            clock=self.clock,
+            grace=5.0,
+        ).launch()
+        self._parts.push_async_callback(lambda: self._through(root.aclose()))
+        await root.ask(Describe())
+        await self._company.open(self._timers.actor_ref)
+        await root.ask(StartChild(self._company.calendar_child()))
+        await root.ask(StartChild(self._company.bots_child()))
+        await self.engage(*self._bots)
+        await self.quiet()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._parts.aclose()
+
+    async def engage(self, *bots: type[Bot]) -> None:
+        """Put more bots on the stage."""
+        for bot in bots:
+            shape = shape_of(bot)
+            self._names.append(shape.name)
+            await self._company.engage(bot, shape)
+
+    # ── speaking ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send(
+        self,
+        to: str,
+        body: Body | Mapping[str, Any],
+        *,
+        type: str | None = None,  # noqa: A002 - the word of the domain, on the wire and in the log
+        sender: str = LOCAL,
+        after: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> Sent:
+        """Send to a bot, or publish on a '#channel'; it returns when the message is in the log."""
+        name, json = body_of(body, type)
+        return await self.bus.send(
+            sender=sender,
+            to=To.channel(to[1:]) if to.startswith("#") else To.bot(to),
+            type=name,
+            json=json,
+            headers=headers,
+            after=0.0 if after is None else seconds("after", after),
+            key=key,
+        )
+
+    async def publish(
+        self,
+        channel: str,
+        body: Body | Mapping[str, Any],
+        *,
+        type: str | None = None,  # noqa: A002 - as above
+        sender: str = LOCAL,
+        after: str | None = None,
+    ) -> Sent:
+        """Publish on a channel."""
+        return await self.send(f"#{channel.removeprefix('#')}", body, type=type, sender=sender, after=after)
+
+    async def ask(
+        self,
+        bot: str,
+        question: Body | Mapping[str, Any],
+        answer: type[A],
+        *,
+        type: str | None = None,  # noqa: A002 - as above
+        sender: str = LOCAL,
+        timeout: str = "30s",
+    ) -> A:
+        """Ask a bot and return its answer. Raises AskTimeout, and BodyInvalid if the answer is another."""
+        name, json = body_of(question, type)
+        pause = seconds("timeout", timeout)
+        asking = self.bus.ask(sender=sender, to=To.bot(bot), type=name, json=json, seconds=pause)
+        return decode_body(await self._through(asking), answer)
+
+    # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def quiet(self, *, within: str = "1h") -> None:
+        """Wait until no bot has anything left to do, retries included.
+
+        What a schedule or a delay brings later is not waited for: see `advance`.
+        """
+        end = self.clock.monotonic() + seconds("within", within)
+        while busy := await self._busy():
+            if self.clock.monotonic() >= end:
+                raise AssertionError(f"After {within}, there is still work for {', '.join(busy)}.")
+            await self._step()
+
+    async def advance(self, duration: str) -> None:
+        """Let time pass, so that schedules and delayed messages fall due, and wait until all is quiet."""
+        left = seconds("duration", duration)
+        while left > 0:
+            await self.clock.advance(min(left, PIECE))
+            left -= PIECE
+            while self._threads():  # noqa: ASYNC110 - a thread that ends sets no Event of this loop
+                await asyncio.sleep(SOON)
+        await self.quiet()
+
+    async def _busy(self) -> list[str]:
+        """Return the bots that have something left to do; complain of one that will never do it."""
+        await self.clock.settle()
+        for one in self.bus.listing():
+            if one.state == "quarantined":
+                raise AssertionError(f"{one.name} was set aside: {one.last_error}")
+        return [
+            name
+            for name in self._names
+            if await self.store.waiting(BotName(name), 1)
+            or await self.store.next_retry(BotName(name)) is not None
+        ]
+
+    async def _step(self) -> None:
+        """Let something happen: a thread's work, a retry, or the passing of time."""
+        await self.clock.settle()
+        if self._threads():
+            await asyncio.sleep(SOON)
+            return
+        retries = [await self.store.next_retry(BotName(name)) for name in self._names]
+        due = min((at for at in retries if at is not None), default=None)
+        if due is None:
+            before = (await self.store.head()).position
+            await asyncio.sleep(PATIENCE)
+            if (await self.store.head()).position == before:
+                await self.clock.advance(1.0)
+        else:
+            late = timedelta(milliseconds=1)
+            await self.clock.advance(max((due - self.clock.now()), late).total_seconds())
+
+    async def _through(self, work: Coroutine[Any, Any, T]) -> T:
+        """Let time pass until something is done."""
+        task = asyncio.ensure_future(work)
+        try:
+            await self.clock.settle()
+            while not task.done():
+                await self._step()
+                await self.clock.settle()
+            return await task
+        finally:
+            task.cancel()
+
+    def _threads(self) -> bool:
+        """Whether a handler is under way in a thread."""
+        names = {f"bot:{name}" for name in self._names}
+        return any(
+            thread.name in names and thread.ident not in self._others for thread in threading.enumerate()
+        )
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def memory(self, bot: type[Bot]) -> Any:  # noqa: ANN401 - of the type that the bot declares
+        """Return what a bot keeps, as of its last turn."""
+        shape = shape_of(bot)
+        if shape.memory is None:
+            raise BadInput(f"{bot.__qualname__} keeps nothing: it declares no memory.")
+        row = _at_once(self.store.memory(BotName(shape.name)))
+        return shape.memory() if row is None else msgspec.json.decode(row.data, type=shape.memory)
+
+    def said(
+        self,
+        one: str,
+        other: str | None = None,
+        *,
+        type: str | None = None,  # noqa: A002 - as above
+    ) -> list[Message]:
+        """Return what two said to each other, or what was said on a '#channel', in the order of the log.
+
+        Each is a message: `sender`, `to`, `type`, `body`, `at` and all else that the log has.
+        """
+        if one.startswith("#") == (other is not None):
+            raise BadInput("Name two who speak to each other, or one '#channel'.")
+        pair = None if other is None else (one, other)
+        channel = ChannelName(one[1:]) if other is None else None
+        query = AuditQuery(pair=pair, channel=channel, type=type, limit=MOST)
+        return [row.message for row in _at_once(self.store.audit(query))]
+
+    def dead_letters(self, bot: type[Bot] | None = None) -> list[DeadLetter]:
+        """Return the messages that were given up, of one bot or of all."""
+        name = None if bot is None else BotName(shape_of(bot).name)
+        return _at_once(self.store.dead_letters(bot=name, limit=MOST))
+
+
+def _at_once(reading: Coroutine[Any, Any, T]) -> T:
+    """Return what a read gives, without waiting: a store in memory, on the loop itself, never waits."""
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    reading.close()
+    raise RuntimeError("The store of a stage has waited.")
