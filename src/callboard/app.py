@@ -23,7 +23,7 @@ from functools import partial
 from importlib.metadata import version
 
 from callboard import loading, logs
-from callboard.actors import Child, Describe, StartChild, Supervisor, Timers
+from callboard.actors import Child, Supervisor, Timers
 from callboard.actors.company import Company
 from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
@@ -113,10 +113,7 @@ class Callboard:
             on_vital_death=self._on_vital_death,
         ).launch()
         self._parts.push_async_callback(root.aclose)
-        await root.ask(Describe())
-        await company.open(timers.actor_ref)
-        await root.ask(StartChild(company.calendar_child()))
-        await root.ask(StartChild(company.bots_child()))
+        await company.join(root, timers.actor_ref)
         await self._engage(company)
         return FrontDesk(
             config=config,

@@ -118,7 +118,6 @@ class Backstage:
         self._asks = asks
         self._flush = flush
         self._ordinal = 0
-        self.over = False
 
     def now(self) -> datetime:
         return self._services.clock.now()

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from callboard.actors.runtime import Envelope, Ref
-from callboard.changes import SettleAnswer
+from callboard.changes import AnswerAsk, Place, SettleAnswer
 from callboard.errors import AskCycle
-from callboard.ids import DEFAULT_TENANT, BotName, MessageId, Position
+from callboard.ids import DEFAULT_TENANT, BotName, ChannelName, MessageId, Position
 from callboard.membership import (
     BotDeclared,
     BotRemoved,
@@ -26,6 +26,7 @@ from callboard.membership import (
     ChannelDeleted,
     Subscribed,
     Unsubscribed,
+    channel_stream,
     matches,
 )
 from callboard.messages import Message
@@ -111,6 +112,21 @@ class Board:
     def listens(self, bot: str) -> list[Subscription]:
         """Return the open subscriptions of a bot."""
         return [one for (name, _), one in self.subscriptions.items() if name == bot]
+
+    # ── what is put into turns ───────────────────────────────────────────────────────────────────────────
+
+    def make_channel(self, turn: Turn, name: str, *, cause: Position | None = None) -> None:
+        """Have a turn make a channel, unless there is one."""
+        if name not in self.channels:
+            channel = ChannelName(name)
+            facts = [ChannelCreated(channel)]
+            turn.append(channel_stream(channel), "channel", facts, expected=None, cause=cause)
+
+    def answer_ask(self, turn: Turn, question: MessageId, by: str, asker: str, answer: Place) -> None:
+        """Have a message of a turn answer an ask, if it may."""
+        turn.change(AnswerAsk(question, by, answer))
+        if self.find(asker) is not None:
+            turn.change(SettleAnswer(BotName(asker), question, answer))
 
     # ── what the journal tells ───────────────────────────────────────────────────────────────────────────
 

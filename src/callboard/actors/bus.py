@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import msgspec
-import structlog
 
 from callboard.actors import letters
 from callboard.actors.asking import Services, check_sendable, within
 from callboard.actors.board import Board, Line
 from callboard.actors.children import ChildStatus
-from callboard.actors.sitting import DELAYED, Delayed, written
+from callboard.actors.sitting import DELAYED, Delayed, keep, written
 from callboard.actors.supervisor import Supervisor
 from callboard.bot import Say
-from callboard.changes import AnswerAsk, KeepKey, KeepTimer, SettleAnswer
+from callboard.changes import KeepKey
 from callboard.errors import (
     AskTimeout,
     ChannelInUse,
@@ -44,12 +42,10 @@ from callboard.ids import (
     MessageId,
     Position,
     PrincipalId,
-    StreamId,
     TimerId,
 )
 from callboard.membership import (
     BotDeclared,
-    ChannelCreated,
     ChannelDeleted,
     Subscribed,
     Unsubscribed,
@@ -59,10 +55,8 @@ from callboard.membership import (
 )
 from callboard.messages import Message, To, check_name, check_pattern, hops_allowed
 from callboard.spelling import did_you_mean
-from callboard.store import Subscription, Timer
+from callboard.store import Subscription
 from callboard.turn import Turn
-
-_log = structlog.get_logger("callboard.bus")
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -125,10 +119,10 @@ class Bus:
         if after > 0:
             return await self._send_later(turn, said, sender, key)
         if to.kind == "channel":
-            self._make_channel(turn, ChannelName(to.name))
+            self.board.make_channel(turn, to.name)
         ref = turn.post(written(said, sender, 0, None))
         if asker is not None and said.reply_to is not None:
-            answer_ask(self.board, turn, said.reply_to, sender, asker, ref)
+            self.board.answer_ask(turn, said.reply_to, sender, asker, ref)
         if key is not None:
             turn.change(KeepKey(scope, key, digest, ref))
         try:
@@ -220,10 +214,6 @@ class Bus:
         self._services.arm(timer)
         return Sent(said.id, None)
 
-    def _make_channel(self, turn: Turn, name: ChannelName) -> None:
-        if name not in self.board.channels:
-            turn.append(channel_stream(name), "channel", [ChannelCreated(name)], expected=None)
-
     # ── channels and subscriptions ───────────────────────────────────────────────────────────────────────
 
     async def create_channel(self, name: str, *, principal: PrincipalId = SYSTEM) -> bool:
@@ -232,7 +222,7 @@ class Bus:
         if channel in self.board.channels:
             return False
         turn = self._services.journal.turn(principal=principal)
-        self._make_channel(turn, channel)
+        self.board.make_channel(turn, channel)
         await self._services.journal.commit(turn)
         return True
 
@@ -273,7 +263,7 @@ class Bus:
         facts: list[msgspec.Struct] = [Subscribed(line.name, pattern, since, own)]
         turn.append(bot_stream(line.name), "bot", facts, expected=None)
         if "*" not in pattern:
-            self._make_channel(turn, ChannelName(pattern))
+            self.board.make_channel(turn, pattern)
         await self._services.journal.commit(turn)
 
     async def unsubscribe(self, bot: str, pattern: str, *, principal: PrincipalId = SYSTEM) -> None:
@@ -318,7 +308,7 @@ class Bus:
             turn.append(bot_stream(bot), "bot", facts, expected=None)
             for pattern in patterns:
                 if "*" not in pattern:
-                    self._make_channel(turn, ChannelName(pattern))
+                    self.board.make_channel(turn, pattern)
             await self._services.journal.commit(turn)
         return self.board.bots[bot]
 
@@ -361,19 +351,6 @@ class Bus:
     async def purge(self, letter: Position, *, principal: PrincipalId = SYSTEM) -> None:
         """Take a dead letter off the list."""
         await letters.purge(self._services, letter, principal)
-
-
-def keep(turn: Turn, name: TimerId, due: datetime, target: str, kind: str, data: str) -> Timer:
-    """Put a timer into a turn, and return it for whoever sets it once the turn is committed."""
-    turn.change(KeepTimer(name, due, StreamId(target), kind, data))
-    return Timer(name, turn.tenant, due, StreamId(target), kind, msgspec.Raw(data.encode()))
-
-
-def answer_ask(board: Board, turn: Turn, question: MessageId, by: str, asker: str, ref: Any) -> None:
-    """Have a message of the turn answer an ask, if it may."""
-    turn.change(AnswerAsk(question, by, ref))
-    if board.find(asker) is not None:
-        turn.change(SettleAnswer(BotName(asker), question, ref))
 
 
 def _digest(said: Say) -> str:

@@ -15,16 +15,15 @@ import msgspec
 import structlog
 
 from callboard.actors.asking import Services
-from callboard.actors.bus import answer_ask, keep
 from callboard.actors.runtime import LoopActor
-from callboard.actors.sitting import DELAYED, Delayed, written
+from callboard.actors.sitting import DELAYED, Delayed, keep, written
 from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.bot import Say
 from callboard.changes import DropTimer
 from callboard.errors import CallboardError
 from callboard.facts import encode
-from callboard.ids import BotName, ChannelName, MessageId, PrincipalId, TimerId
-from callboard.membership import ChannelCreated, bot_stream, channel_stream
+from callboard.ids import BotName, MessageId, PrincipalId, TimerId
+from callboard.membership import bot_stream
 from callboard.messages import To
 from callboard.mishaps import DeadLettered
 from callboard.store import Timer
@@ -111,12 +110,11 @@ class Calendar(LoopActor[Due]):
             )
             turn.append(bot_stream(BotName(to.name)), "bot", [letter], expected=None, cause=kept.cause)
         else:
-            if to.kind == "channel" and to.name not in board.channels:
-                name = ChannelName(to.name)
-                turn.append(channel_stream(name), "channel", [ChannelCreated(name)], expected=None)
+            if to.kind == "channel":
+                board.make_channel(turn, to.name)
             ref = turn.post(written(said, kept.sender, kept.hops, kept.cause))
             if earlier is not None and earlier.asks:
-                answer_ask(board, turn, earlier.id, kept.sender, earlier.sender, ref)
+                board.answer_ask(turn, earlier.id, kept.sender, earlier.sender, ref)
         turn.change(DropTimer(timer.id))
         await self._services.journal.commit(turn)
 

@@ -1,9 +1,8 @@
 """The company: everything that makes bots talk, put together over a store and a journal.
 
-company = Company(store, journal, writer, clock=clock, ids=ids, message_bytes=256 << 10)
-await company.open(timers)              # the board is read; from here the journal tells it everything
-...children under the root supervisor: company.calendar_child(), company.bots_child()...
-await company.engage(Desk)              # declared, subscribed, scheduled, and its actor started
+company = Company(store, journal, writer, clock=clock, ids=ids, message_bytes=256 << 10, grace=10)
+await company.join(root, timers)        # the board is read; the calendar and the bots' supervisor start
+await company.engage(Desk, shape)       # declared, subscribed, scheduled, and its actor started
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from callboard.actors.board import Board
 from callboard.actors.bot import BotActor, schedules
 from callboard.actors.bus import Bus
 from callboard.actors.calendar import Calendar
-from callboard.actors.children import Child
+from callboard.actors.children import Child, Describe, Request, StartChild
 from callboard.actors.journal import Journal, JournalActor
 from callboard.actors.runtime import Ref
 from callboard.actors.supervisor import Supervisor
@@ -55,11 +54,17 @@ class Company:
         self.calendar = Calendar(self.services, self.set_timer)
         self._grace = grace
 
-    async def open(self, timers: TimersRef) -> None:
-        """Read the board; from here on the journal tells it of every turn."""
+    async def join(self, root: Ref[Request], timers: TimersRef) -> None:
+        """Take up work under a supervisor that runs the journal and the timers.
+
+        The board is read, and from here on the journal tells it of every turn.
+        """
+        await root.ask(Describe())
         self._timers = timers
         await self.board.load(self._store)
         self._writer.on_committed = self.board.committed
+        await root.ask(StartChild(self._calendar_child()))
+        await root.ask(StartChild(self._bots_child()))
 
     def _arm(self, timer: Timer) -> None:
         self.calendar.arm(timer)
@@ -69,11 +74,11 @@ class Company:
         if self._timers is not None and self._timers.is_alive():
             self._timers.tell(timer)
 
-    def calendar_child(self) -> Child:
+    def _calendar_child(self) -> Child:
         """Return the calendar, to be kept alive."""
         return Child("calendar", lambda: self.calendar, vital=True)
 
-    def bots_child(self) -> Child:
+    def _bots_child(self) -> Child:
         """Return the supervisor of bots, to be kept alive."""
         supervisor = Supervisor(
             name="bots",

@@ -86,7 +86,6 @@ class JournalActor(LoopActor["Turn | Settle"]):
         queue: int = QUEUE,
         batch: int = BATCH,
         clock: Clock | None = None,
-        on_committed: Callable[[Turn, Receipt], object] | None = None,
     ) -> None:
         super().__init__(name="journal", capacity=queue, clock=clock or SystemClock())
         self.fault: CallboardError | None = None
@@ -95,7 +94,7 @@ class JournalActor(LoopActor["Turn | Settle"]):
         """The newest position that this journal has committed."""
         self._store = store
         self._batch = batch
-        self.on_committed = on_committed
+        self.on_committed: Callable[[Turn, Receipt], object] | None = None
         """Told of each turn that holds facts, in the order of the log, before whoever handed it in."""
         self._doubt: Doubt | None = None
         self._pause = Backoff(first=0.1, factor=2.0, longest=5.0)

@@ -16,11 +16,10 @@ from callboard.actors.sitting import written
 from callboard.bot import Say
 from callboard.changes import RecordDelivery
 from callboard.errors import Conflict, NotFound, RecipientUnknown
-from callboard.ids import ChannelName, MessageId, Position, PrincipalId
-from callboard.membership import ChannelCreated, bot_stream, channel_stream
+from callboard.ids import MessageId, Position, PrincipalId
+from callboard.membership import bot_stream
 from callboard.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
 from callboard.store import DeadLetter
-from callboard.turn import Turn
 
 _log = structlog.get_logger("callboard.bus")
 
@@ -38,7 +37,7 @@ async def redrive(services: Services, letter: Position, principal: PrincipalId) 
         if to.kind == "bot":
             _on_board(services, to.name)
         else:
-            _make_channel(services, turn, to.name)
+            services.board.make_channel(turn, to.name)
         name = MessageId(services.ids.new())
         said = Say(name, to, fact.type, fact.json or "null", fact.headers, None, fact.conversation, 0.0)
         turn.post(written(said, fact.sender, 0, letter))
@@ -80,9 +79,3 @@ async def _story(services: Services, dead: DeadLetter) -> DeadLettered:
 def _on_board(services: Services, bot: str) -> None:
     if services.board.find(bot) is None:
         raise RecipientUnknown(f"{bot} is not on the board any more: nobody would handle it.", recipient=bot)
-
-
-def _make_channel(services: Services, turn: Turn, name: str) -> None:
-    if name not in services.board.channels:
-        channel = ChannelName(name)
-        turn.append(channel_stream(channel), "channel", [ChannelCreated(channel)], expected=None)

@@ -16,18 +16,16 @@ from callboard.actors.board import Board
 from callboard.actors.journal import Journal
 from callboard.bot import Listen, Say, Unlisten, Want
 from callboard.changes import (
-    AnswerAsk,
     CloseWait,
     KeepTimer,
     MoveCursor,
     RecordDelivery,
     SaveMemory,
-    SettleAnswer,
 )
 from callboard.errors import HandlerTimeout
 from callboard.facts import encode
-from callboard.ids import BotName, ChannelName, MessageId, Position, PrincipalId, TimerId, WaitId
-from callboard.membership import ChannelCreated, Subscribed, Unsubscribed, bot_stream, channel_stream
+from callboard.ids import BotName, MessageId, Position, PrincipalId, StreamId, TimerId, WaitId
+from callboard.membership import Subscribed, Unsubscribed, bot_stream
 from callboard.messages import Message, To, hops_allowed
 from callboard.mishaps import DeadLettered, DeliveryFailed, Reason
 from callboard.store import Timer
@@ -200,21 +198,12 @@ class Sitting:
         if want.after > 0:
             self._later(message, want, hops)
             return
-        if want.to.kind == "channel" and want.to.name not in self._board.channels:
-            channel = ChannelName(want.to.name)
-            self.turn.append(
-                channel_stream(channel),
-                "channel",
-                [ChannelCreated(channel)],
-                expected=None,
-                cause=message.position,
-            )
+        if want.to.kind == "channel":
+            self._board.make_channel(self.turn, want.to.name, cause=message.position)
         ref = self.turn.post(written(want, self._bot, hops, message.position))
         asker = answered.get(want.reply_to) if want.reply_to is not None else None
         if asker is not None and want.reply_to is not None:
-            self.turn.change(AnswerAsk(want.reply_to, self._bot, ref))
-            if self._board.find(asker) is not None:
-                self.turn.change(SettleAnswer(BotName(asker), want.reply_to, ref))
+            self._board.answer_ask(self.turn, want.reply_to, self._bot, asker, ref)
 
     def _later(self, message: Message, want: Say, hops: int) -> None:
         kept = Delayed(
@@ -222,11 +211,7 @@ class Sitting:
             *(want.conversation, hops, message.position, self.turn.principal),
         )
         due = self.turn.at + timedelta(seconds=want.after)
-        data = encode(kept)
-        self.turn.change(KeepTimer(TimerId(want.id), due, self._stream, DELAYED, data))
-        self.timers.append(
-            Timer(TimerId(want.id), self.turn.tenant, due, self._stream, DELAYED, msgspec.Raw(data.encode()))
-        )
+        self.timers.append(keep(self.turn, TimerId(want.id), due, self._stream, DELAYED, encode(kept)))
 
     def _listen(self, message: Message, want: Listen) -> None:
         if (self._bot, want.pattern) not in self._board.subscriptions:
@@ -254,6 +239,12 @@ def written(want: Say, sender: str, hops: int, cause: Position | None, *, asks: 
         cause,
         asks,
     )
+
+
+def keep(turn: Turn, name: TimerId, due: datetime, target: str, kind: str, data: str) -> Timer:
+    """Put a timer into a turn, and return it for whoever sets it once the turn is committed."""
+    turn.change(KeepTimer(name, due, StreamId(target), kind, data))
+    return Timer(name, turn.tenant, due, StreamId(target), kind, msgspec.Raw(data.encode()))
 
 
 def said(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from callboard.actors import Child, Describe, StartChild, Supervisor, Timers
+from callboard.actors import Child, Supervisor, Timers
 from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
 from callboard.app import COLLECT_AFTER
@@ -251,10 +251,7 @@ async def _house(store: SqliteStore) -> AsyncIterator[Company]:
         children = [Child("journal", lambda: writer, vital=True), Child("timers", lambda: timers, vital=True)]
         root = Supervisor(children, name="supervisor", clock=clock, grace=GRACE).launch()
         parts.push_async_callback(root.aclose)
-        await root.ask(Describe())
-        await company.open(timers.actor_ref)
-        await root.ask(StartChild(company.calendar_child()))
-        await root.ask(StartChild(company.bots_child()))
+        await company.join(root, timers.actor_ref)
         yield company
 
 

@@ -28,9 +28,9 @@ from typing import Any, Self, TypeVar, cast
 
 import msgspec
 
-from callboard.actors import Describe, Supervisor, Timers
+from callboard.actors import Supervisor, Timers
 from callboard.actors.bus import Sent
-from callboard.actors.children import Child, StartChild
+from callboard.actors.children import Child
 from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
 from callboard.bot import Bot, body_of, decode_body, shape_of
@@ -109,10 +109,7 @@ class Stage:
             grace=5.0,
         ).launch()
         self._parts.push_async_callback(lambda: self._through(root.aclose()))
-        await root.ask(Describe())
-        await self._company.open(self._timers.actor_ref)
-        await root.ask(StartChild(self._company.calendar_child()))
-        await root.ask(StartChild(self._company.bots_child()))
+        await self._company.join(root, self._timers.actor_ref)
         await self.engage(*self._bots)
         await self.quiet()
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from callboard.actors import Describe, Supervisor, Timers
+from callboard.actors import Supervisor, Timers
 from callboard.actors.bus import Bus, Sent
-from callboard.actors.children import Child, StartChild
+from callboard.actors.children import Child
 from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
 from callboard.bot import Bot, shape_of
@@ -91,10 +91,7 @@ async def stage(file: Path, *classes: type[Bot], clock: Clock | None = None) -> 
     children = [Child("journal", lambda: writer, vital=True), Child("timers", lambda: timers, vital=True)]
     root = Supervisor(children, name="supervisor", clock=clock, grace=5.0).launch()
     try:
-        await root.ask(Describe())
-        await company.open(timers.actor_ref)
-        await root.ask(StartChild(company.calendar_child()))
-        await root.ask(StartChild(company.bots_child()))
+        await company.join(root, timers.actor_ref)
         here = Stage(store, company, clock)
         await here.engage(*classes)
         yield here
