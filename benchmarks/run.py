@@ -238,7 +238,7 @@ def machine_of(bench: Bench) -> Document:
     found: Document = {
         "cores": cores,
         "python": bench.callboard.python or platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
     }
     if bench.bare:
         found[BARE] = round(statistics.median(bench.bare), 1)

@@ -5,13 +5,19 @@ The house in reading order; a file imports only from those before it:
     errors  clock  ids                                the error tree, time, the types of ids
     retry  spelling  units  config  logs  folder      settings, log lines, the data folder
     messages                                          what bots say, and how everything is named
-    facts  membership  mishaps                        what a stream holds, and how it stays readable
-    handling  bot  loading                            what an author of bots subclasses, and how it is found
-    changes  turn                                     what one actor wants to be true at once
-    store                                             the port: facts in, facts out
-    fold  projections                                 from facts to states and rows
+    schedule  workflow/                               when something fires; a workflow as its author writes it
+    step  catalogue  graph  plan  schema              kinds of steps, and what a run lives on
+    checking/                                         everything that is wrong with a workflow, at once
+    facts  membership  mishaps  publishing            what a stream holds, and how it stays readable
+    outcome  events  run/                             what an attempt comes to, and what that makes of a run
+    handling  bot  loading  registering               what an author of bots subclasses, and how it is found
+    steps/                                            how each kind of step is carried out
+    run_changes  changes  turn                        what one actor wants to be true at once
+    runrows  store                                    the port: facts in, facts out
+    fold  run_projections  projections                from facts to states and rows
     stores/                                           adapters of the port
-    actors/                                           the runtime, the journal, the board, the bus, the bots
+    actors/                                           the runtime, the journal, the board, the bus, bots, runs
+    publisher                                         from workflow files to versions and plans
     web/                                              the door, and the client that knocks
     desk  app  offline                                who answers, the wiring, work without a server
     bench/  testing/  cli/                            measuring, testing, the command line

@@ -21,17 +21,27 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
-from callboard import loading, logs
-from callboard.actors import Child, Supervisor, Timers
+from callboard import logs
+from callboard.actors import Child, Ref, StartChild, Supervisor, Timers
+from callboard.actors.children import Request
 from callboard.actors.company import Company
 from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
+from callboard.actors.roster import Reloaded, Roster
+from callboard.actors.running import Crew
+from callboard.actors.runs import Runs
 from callboard.clock import Clock, SystemClock
-from callboard.config import Config
+from callboard.config import FILE, Config
 from callboard.desk import FrontDesk, keeping
+from callboard.errors import BadInput
 from callboard.folder import DataFolder, FolderLock
 from callboard.ids import SystemIds
+from callboard.publisher import Publisher
+from callboard.registering import load_actions
+from callboard.step import Catalogue
+from callboard.steps import here
 from callboard.store import Retention
 from callboard.stores.sqlite import SqliteStore
 from callboard.turn import Limits
@@ -39,6 +49,10 @@ from callboard.web.api.server import Door
 
 BOTS = "bots"
 """The folder of the project whose files define bots."""
+ACTIONS = "actions"
+"""The folder of the project whose files define functions that steps call."""
+WORKFLOWS = Path("config", "workflows")
+"""The folder of the project whose files are workflows."""
 
 _log = logs.get_logger("callboard")
 
@@ -53,6 +67,7 @@ class Callboard:
         """Set when the house must come down: by a signal, or because a vital part of it died."""
         self.fault: BaseException | None = None
         self.url = ""
+        self.roster: Roster | None = None
         self._parts = AsyncExitStack()
         self._desk: FrontDesk | None = None
 
@@ -93,9 +108,6 @@ class Callboard:
             Child("journal", lambda: writer, vital=True),
             Child("timers", lambda: timers, vital=True),
         ]
-        if keeping(config, clock.now()) != Retention():
-            make = partial(Housekeeper, store, journal, lambda: keeping(config, clock.now()), clock=clock)
-            children.append(Child("housekeeper", make))
         company = Company(
             store,
             journal,
@@ -104,7 +116,18 @@ class Callboard:
             ids=SystemIds(),
             message_bytes=config.limits.message_bytes,
             grace=config.shutdown.grace,
+            unclean=lock.left_open,
+            pair_rate=config.limits.pair_rate,
         )
+        absent_after = config.retention.absent_after
+        if absent_after is not None or keeping(config, clock.now()) != Retention():
+            keeper = partial(
+                Housekeeper,
+                *(store, journal, lambda: keeping(config, clock.now())),
+                partial(company.expire, absent_after),
+                clock=clock,
+            )
+            children.append(Child("housekeeper", keeper))
         root = Supervisor(
             children,
             name="supervisor",
@@ -114,7 +137,11 @@ class Callboard:
         ).launch()
         self._parts.push_async_callback(root.aclose)
         await company.join(root, timers.actor_ref)
-        await self._engage(company)
+        self.roster = Roster(company, config.project / BOTS, config.project / FILE)
+        await self.roster.engage()
+        catalogue = self._catalogue()
+        publisher = Publisher(store, journal, catalogue)
+        runs = await self._begin_runs(company, root, publisher, catalogue)
         return FrontDesk(
             config=config,
             version=_version(),
@@ -123,19 +150,42 @@ class Callboard:
             writer=writer,
             supervisor=root,
             bus=company.bus,
+            roster=self.roster,
+            runs=runs,
+            publisher=publisher,
             clock=clock,
             lock=lock,
             head=await store.head(),
         )
 
-    async def _engage(self, company: Company) -> None:
-        """Start the bots of the project; what is wrong with some does not keep the others from working."""
-        found, faults = loading.load(self.config.project / BOTS)
+    def _catalogue(self) -> Callable[[], Catalogue]:
+        """Load the actions of the project, and return what gives the kinds of steps that run here."""
+        actions, faults = load_actions(self.config.project / ACTIONS)
         for fault in faults:
-            _log.error("bots.not_loaded", file=str(fault.file), line=fault.line, reason=fault.message)
-        for one in found:
-            await company.engage(one.cls, one.shape)
-        _log.info("bots.loaded", bots=[one.shape.name for one in found], faults=len(faults))
+            _log.error("actions.not_loaded", file=fault.file, line=fault.line, reason=fault.message)
+        kinds = here(actions)
+        return lambda: kinds
+
+    async def _begin_runs(
+        self,
+        company: Company,
+        root: Ref[Request],
+        publisher: Publisher,
+        catalogue: Callable[[], Catalogue],
+    ) -> Runs:
+        """Publish what changed in the folder of workflows, and take up the runs that there are."""
+        if self.config.workflows.auto_publish:
+            await publisher.publish_folder(self.config.project / WORKFLOWS)
+        services = company.services
+        runs = Runs(
+            services,
+            Crew(services, catalogue, most=self.config.workflows.attempts_in_flight),
+            publisher,
+            company.set_timer,
+            grace=self.config.shutdown.grace,
+        )
+        await root.ask(StartChild(runs.as_child()))
+        return runs
 
     async def _open_door(self, desk: FrontDesk, folder: DataFolder, lock: FolderLock) -> None:
         door = Door(
@@ -152,33 +202,61 @@ class Callboard:
         self.ended.set()
 
 
-async def run(config: Config, on_up: Callable[[str], object]) -> int:
+OnReload = Callable[[Reloaded], object]
+
+
+async def run(config: Config, on_up: Callable[[str], object], on_reload: OnReload | None = None) -> int:
     """Run until a signal, or until something vital died; return the exit code."""
+    folder = config.project / BOTS
+    if on_reload is not None and not folder.is_dir():
+        raise BadInput(f"There is no folder {folder} to watch: make it, or leave out --reload.")
     house = Callboard(config)
     _end_on_signals(house)
     await house.start()
+    watching: asyncio.Task[None] | None = None
     try:
+        if on_reload is not None and house.roster is not None:
+            settings = config.project / FILE
+            watching = asyncio.create_task(_watch([folder, settings.parent], house.roster, on_reload))
+            await asyncio.sleep(0)  # from here on it sees each change, so nobody is told to begin before
         on_up(house.url)
         await house.ended.wait()
     finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait([watching])
         _log.info("callboard.closing", grace=config.shutdown.grace)
         await house.stop()
         _log.info("callboard.closed")
     return 0 if house.fault is None else 1
 
 
+async def _watch(folders: list[Path], roster: Roster, on_reload: OnReload) -> None:
+    from callboard.watching import follow  # noqa: PLC0415 - only who develops bots needs it
+
+    try:
+        await follow([folder for folder in folders if folder.is_dir()], roster, on_reload)
+    except Exception:  # noqa: BLE001  such as a system that lets nobody watch so many files: the bots go on
+        _log.exception("bots.not_watched")
+
+
 COLLECT_AFTER = (100_000, 50, 20)
 """How many new objects that can form cycles bring about a collection; why so many: docs/decisions/0003."""
 
 
-def serve(config: Config, on_up: Callable[[str], object] = lambda _: None) -> int:
-    """Run Callboard in this process, on the fastest loop there is; `on_up` is told where the door is open."""
+def serve(
+    config: Config, on_up: Callable[[str], object] = lambda _: None, *, on_reload: OnReload | None = None
+) -> int:
+    """Run Callboard in this process, on the fastest loop there is; `on_up` is told where the door is open.
+
+    With `on_reload`, which is told what came of it, bots are loaded again whenever their files change.
+    """
     logs.configure(config.log.level, config.log.format)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(run(config, on_up))
+        return runner.run(run(config, on_up, on_reload))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -52,7 +52,7 @@ from callboard.handling import (
     inherited,
     seconds,
 )
-from callboard.messages import Body, Message, check_name, check_pattern, kebab
+from callboard.messages import Body, Message, check_name, check_new_bot, check_pattern, kebab
 
 __all__ = [
     "EVERY_TYPE",
@@ -195,6 +195,9 @@ class Bot:
     async def started(self) -> None:
         """Prepare whatever handlers need, before the first message; no messages can be sent here."""
 
+    async def ended(self) -> None:
+        """Close what `started` opened, after the last message; also when `started` itself failed."""
+
 
 class Shape(msgspec.Struct, frozen=True):
     """What there is to know of a bot class, found once."""
@@ -218,7 +221,7 @@ def shape_of(cls: type[Bot]) -> Shape:
     try:
         _check_settings(cls)
         handlers, rest = _handlers(cls)
-        name = check_name("bot", cls.name or kebab(cls.__name__))
+        name = check_new_bot(cls.name or kebab(cls.__name__))
     except BadInput as error:
         raise BotInvalid(f"{where}: {error.message}") from None
     hints = _hints(cls)

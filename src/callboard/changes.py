@@ -3,10 +3,11 @@
 A change says what shall be true of one row, in the words of the domain; a store adapter knows the statement
 that makes it so. Two families share this file because adapters carry out both in the same way:
 
-- **state** (cursors, deliveries, memory, keys, waits, timers, snapshots) is put into a turn by whoever makes
-  the turn. It cannot be rebuilt; its invariants are checked by `callboard doctor`.
-- **derived** rows (bots, channels, subscriptions, dead letters) come from facts alone, through
-  `callboard.projections`, and can be rebuilt from the log at any time. Nobody else writes them.
+- **state** (cursors, deliveries, memory, keys, waits, timers, snapshots, decisions) is put into a turn by
+  whoever makes the turn. It cannot be rebuilt; its invariants are checked by `callboard doctor`.
+- **derived** rows (bots, channels, subscriptions, dead letters, workflows, runs, attempts) come from facts
+  alone, through `callboard.projections`, and can be rebuilt from the log at any time. Nobody else makes them.
+  Those of runs are in `run_changes.py`.
 
 Where a change speaks of a fact of its own turn, which has no position before the commit, it holds a `Ref`.
 """
@@ -18,6 +19,20 @@ from datetime import datetime
 import msgspec
 
 from callboard.ids import BotName, ChannelName, MessageId, Position, StreamId, TimerId, Version, WaitId
+from callboard.run_changes import (
+    BeginAttempt,
+    CloseSteps,
+    CompleteStep,
+    FailAttempt,
+    LeavePending,
+    MoveAttempt,
+    MoveRun,
+    PutChild,
+    PutRun,
+    QueueStep,
+    RepeatAttempt,
+    UnqueueStep,
+)
 
 
 class Ref(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +66,8 @@ class RecordDelivery(msgspec.Struct, frozen=True):
     """`started`, `handled`, `retrying`, `dead` or `refused`. One that is only started waits still."""
     attempts: int = 1
     next_try_at: datetime | None = None
+    """When it is tried again. A `started` one has none while it is under way, and one once it is known that
+    the process ended meanwhile."""
     error: str | None = None
     deaths: int = 0
     """How often the process died while this message was being handled."""
@@ -78,7 +95,7 @@ class KeepKey(msgspec.Struct, frozen=True):
 
 
 class AnswerAsk(msgspec.Struct, frozen=True):
-    """A reply answers the open wait of its question, if it comes from whom was asked and is the first."""
+    """A reply answers the open wait of its question: the first from whom was asked, if it is in time."""
 
     question: MessageId
     by: str
@@ -128,6 +145,8 @@ class CloseWait(msgspec.Struct, frozen=True):
     """The owner has used the answer, or no longer waits."""
 
     wait: WaitId
+    unanswered: bool = False
+    """Only if there is no answer: whoever gives up waiting may find that it has come after all."""
 
 
 class KeepTimer(msgspec.Struct, frozen=True):
@@ -144,6 +163,23 @@ class DropTimer(msgspec.Struct, frozen=True):
     """The timer has done its work, or is not wanted any more."""
 
     timer: TimerId
+
+
+class RecordDecision(msgspec.Struct, frozen=True):
+    """Something was looked at to find out where a run goes, and this is what it came to."""
+
+    run: str
+    place: Place
+    """The event that it belongs to: the one that says what followed, or the first of its turn."""
+    number: int
+    """Its place among those of the same event, from 0."""
+    about: str
+    """`edge` or `again`."""
+    source: str
+    to: str
+    expression: str
+    result: bool
+    reason: str
 
 
 # ── derived ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,6 +260,24 @@ class RemoveDeadLetter(msgspec.Struct, frozen=True):
     letter: Position
 
 
+class PutWorkflow(msgspec.Struct, frozen=True):
+    """A run of the workflow that names no version gets this one."""
+
+    workflow: str
+    version: int
+    description: str
+    owner: str
+
+
+class PutVersion(msgspec.Struct, frozen=True):
+    """The workflow has this version, too; its text is in the fact at the position."""
+
+    workflow: str
+    version: int
+    checksum: str
+    published: Position
+
+
 Change = (
     MoveCursor
     | RecordDelivery
@@ -237,6 +291,7 @@ Change = (
     | CloseWait
     | KeepTimer
     | DropTimer
+    | RecordDecision
     | PutBot
     | RemoveBot
     | PutChannel
@@ -246,4 +301,18 @@ Change = (
     | PutDeadLetter
     | MarkRedriven
     | RemoveDeadLetter
+    | PutWorkflow
+    | PutVersion
+    | PutRun
+    | LeavePending
+    | MoveRun
+    | PutChild
+    | QueueStep
+    | UnqueueStep
+    | BeginAttempt
+    | RepeatAttempt
+    | MoveAttempt
+    | CompleteStep
+    | FailAttempt
+    | CloseSteps
 )

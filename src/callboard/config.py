@@ -10,7 +10,8 @@ sources are told at once.
     config.origin("door.port")  # "--port", or "CALLBOARD_DOOR_PORT", or the file, or "default"
 
 A section is a frozen struct; its fields carry a line for people, the unit in which they are written and their
-bounds. `reference()` makes `config/callboard.toml` from them, and a test holds that file equal to it.
+bounds. `reference()` makes `config/callboard.toml` from them, and a test holds that file equal to it. What
+concerns single bots, the tables `[bots.NAME]`, only the file says; they are read in `botconfig.py`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from callboard import botconfig
+from callboard.botconfig import BotConfig
 from callboard.errors import ConfigInvalid
 from callboard.spelling import did_you_mean, shown
-from callboard.units import duration_text, seconds, size, size_text
+from callboard.units import DURATION, FOR_EVER, SIZE, Unit
 
 FILE = Path("config", "callboard.toml")
 PREFIX = "CALLBOARD_"
@@ -36,13 +39,6 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "pretty", "json"]
 
 
-class Unit(NamedTuple):
-    """How a value is written by people, when that is not how the code holds it."""
-
-    read: Callable[[str], Any]
-    write: Callable[[Any], str]
-
-
 class Setting(NamedTuple):
     """What a field says of itself: one line for people, its unit, and a check beyond bounds."""
 
@@ -50,19 +46,6 @@ class Setting(NamedTuple):
     unit: Unit | None = None
     check: Callable[[Any], str | None] = lambda _value: None
 
-
-def _seconds_or_forever(text: str) -> float | None:
-    if text == "forever":
-        return None
-    try:
-        return seconds(text)
-    except ValueError as fault:
-        raise ValueError(f"{fault}, or forever") from None
-
-
-DURATION = Unit(seconds, duration_text)
-SIZE = Unit(size, size_text)
-FOR_EVER = Unit(_seconds_or_forever, lambda value: "forever" if value is None else duration_text(value))
 
 Positive = msgspec.Meta(ge=1)
 Count = Literal["all"] | Annotated[int, msgspec.Meta(ge=0)]
@@ -84,6 +67,10 @@ def _loopback_only(host: str) -> str | None:
     if is_loopback(host):
         return None
     return "must be a loopback address (127.0.0.1, ::1 or localhost) until Callboard can tell who is asking"
+
+
+def _some_time(value: float | None) -> str | None:
+    return "must be longer than no time" if value is not None and value <= 0 else None
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,6 +132,21 @@ class Retention(Section, frozen=True, kw_only=True):
     messages_kept: Annotated[Count, Setting("How many of the newest messages are kept.")] = "all"
     ended_for: Annotated[float | None, Setting("How long ended runs are kept, whole.", FOR_EVER)] = None
     ended_kept: Annotated[Count, Setting("How many of the runs that ended last are kept.")] = "all"
+    absent_after: Annotated[
+        float | None,
+        Setting(
+            "How long a message waits for a bot that is absent or behind; then it is a dead letter.",
+            FOR_EVER,
+            check=_some_time,
+        ),
+    ] = 30 * 86_400.0
+
+
+class Workflows(Section, frozen=True, kw_only=True):
+    """The files of config/workflows, and the runs of what was published."""
+
+    auto_publish: Annotated[bool, Setting("Whether files that changed are published at start.")] = True
+    attempts_in_flight: Annotated[int, Positive, Setting("Attempts at once, of all runs together.")] = 100
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -157,6 +159,9 @@ class Limits(Section, frozen=True, kw_only=True):
     message_bytes: Annotated[int, Positive, Setting("Bytes that the body of one message may hold.", SIZE)] = (
         256 << 10
     )
+    pair_rate: Annotated[
+        int, msgspec.Meta(ge=0), Setting("Messages a minute from one sender to one recipient; 0 is no limit.")
+    ] = 0
     body_bytes: Annotated[
         int, Positive, Setting("Bytes that the body of one HTTP request may hold.", SIZE)
     ] = 1 << 20
@@ -172,7 +177,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log: Log = Log()
     shutdown: Shutdown = Shutdown()
     retention: Retention = Retention()
+    workflows: Workflows = Workflows()
     limits: Limits = Limits()
+    bots: Mapping[str, BotConfig] = MappingProxyType({})
+    """What the file says of single bots, by name: `botconfig.py`."""
     origins: Mapping[str, str] = MappingProxyType({})
 
     def origin(self, name: str) -> str:
@@ -193,6 +201,7 @@ SECTIONS: Mapping[str, type[Section]] = MappingProxyType(
         "log": Log,
         "shutdown": Shutdown,
         "retention": Retention,
+        "workflows": Workflows,
         "limits": Limits,
     }
 )
@@ -255,11 +264,12 @@ def load(
     `flag_names` says how each is spelled there, for the error texts.
     """
     faults: list[Fault] = []
+    bots: dict[str, BotConfig] = {}
     known = {field.name: field for field in fields()}
     if not project.is_dir():
         faults.append(Fault("project", str(project), "is not a folder; create it, or name another one"))
     given = [
-        *_from_file(project / FILE, faults),
+        *_from_file(project / FILE, bots, faults),
         *_from_environ(environ or {}, known, faults),
         *_from_flags(flags or {}, flag_names or {}),
     ]
@@ -278,7 +288,12 @@ def load(
     if faults:
         raise _refusal(faults)
     sections: dict[str, Any] = {name: struct(**values[name]) for name, struct in SECTIONS.items()}
-    return Config(project=project.absolute(), origins=MappingProxyType(origins), **sections)
+    return Config(
+        project=project.absolute(),
+        bots=MappingProxyType(bots),
+        origins=MappingProxyType(origins),
+        **sections,
+    )
 
 
 _WRONG = object()
@@ -304,8 +319,8 @@ def _read(field: Field, item: _Given, faults: list[Fault]) -> object:
     return _WRONG
 
 
-def _from_file(path: Path, faults: list[Fault]) -> Iterator[_Given]:
-    """Yield what the file sets; a file that is not there sets nothing."""
+def _from_file(path: Path, bots: dict[str, BotConfig], faults: list[Fault]) -> Iterator[_Given]:
+    """Yield what the file sets and note what it says of bots; a file that is not there sets nothing."""
     import tomllib  # noqa: PLC0415 - as above
 
     try:
@@ -315,9 +330,13 @@ def _from_file(path: Path, faults: list[Fault]) -> Iterator[_Given]:
     except (OSError, ValueError, RecursionError) as fault:
         faults.append(Fault("", str(path), f"cannot be read: {fault}"))
         return
+    source = str(path)
+    bots |= botconfig.read(
+        tables.pop("bots", {}), lambda field, message: faults.append(Fault(field, source, message))
+    )
     for section, table in tables.items():
         if section not in SECTIONS:
-            message = "is not a section" + did_you_mean(section, SECTIONS)
+            message = "is not a section" + did_you_mean(section, [*SECTIONS, "bots"])
             faults.append(Fault(section, str(path), message))
         elif not isinstance(table, dict):
             faults.append(Fault(section, str(path), f"must be a section: write [{section}] on its own line"))
@@ -379,4 +398,4 @@ def reference() -> str:
             section = table
             lines += ["", f"# {SECTIONS[table].__doc__}", f"[{table}]"]
         lines += [f"# {field.setting.line}", f"# {key} = {field.write(field.default)}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + botconfig.EXAMPLE

@@ -12,9 +12,13 @@ CallboardError                      INTERNAL
 │   ├── MessageTooLarge             MESSAGE_TOO_LARGE
 │   ├── KindUnavailable             KIND_UNAVAILABLE
 │   ├── BotInvalid                  BOT_INVALID
+│   ├── WorkflowInvalid             WORKFLOW_INVALID
+│   ├── ActionInvalid               ACTION_INVALID
 │   ├── TurnSealed                  TURN_SEALED
 │   ├── PositionUnknown             POSITION_UNKNOWN
-│   └── BackupInvalid               BACKUP_INVALID
+│   ├── BackupInvalid               BACKUP_INVALID
+│   ├── ExpressionInvalid           EXPRESSION_INVALID
+│   └── ExpressionFailed            EXPRESSION_FAILED
 ├── Denied                          DENIED                  who asks may not
 │   └── Unauthenticated             UNAUTHENTICATED
 ├── NotFound                        NOT_FOUND
@@ -28,7 +32,10 @@ CallboardError                      INTERNAL
 │   ├── ChannelInUse                CHANNEL_IN_USE
 │   ├── KeyReused                   KEY_REUSED
 │   ├── ReaderConflict              READER_CONFLICT
+│   ├── NotServed                   NOT_SERVED
+│   ├── WrongState                  WRONG_STATE
 │   ├── AskCycle                    ASK_CYCLE
+│   ├── HopLimitReached             HOP_LIMIT
 │   └── AskChanged                  ASK_CHANGED
 ├── Unavailable                     UNAVAILABLE             not now; nothing was done
 │   ├── StoreUnavailable            STORE_UNAVAILABLE
@@ -48,6 +55,7 @@ CallboardError                      INTERNAL
 │   ├── AskTimeout                  ASK_TIMEOUT
 │   ├── HandlerTimeout              HANDLER_TIMEOUT
 │   └── WebhookFailed               WEBHOOK_FAILED
+│       └── WebhookRefused          WEBHOOK_REFUSED
 └── StartRefused                    START_REFUSED           the server does not start like this
     ├── DataFolderLocked            DATA_FOLDER_LOCKED
     ├── SchemaTooNew                SCHEMA_TOO_NEW
@@ -159,6 +167,19 @@ class BotInvalid(BadInput):
     code = "BOT_INVALID"
 
 
+class WorkflowInvalid(BadInput):
+    """A workflow file has errors; `details["faults"]` has each of them, with its place."""
+
+    code = "WORKFLOW_INVALID"
+    status = 422
+
+
+class ActionInvalid(BadInput):
+    """A function cannot be an action: the message says where and why."""
+
+    code = "ACTION_INVALID"
+
+
 class TurnSealed(BadInput):
     """A handler goes on after its turn was over: nothing that it says now can be part of it."""
 
@@ -175,6 +196,29 @@ class BackupInvalid(BadInput):
     """A file that was to be restored, or was just backed up, did not pass its check."""
 
     code = "BACKUP_INVALID"
+
+
+class ExpressionInvalid(BadInput):
+    """A template or a condition cannot be parsed, or uses what the language does not have."""
+
+    code = "EXPRESSION_INVALID"
+
+    @property
+    def line(self) -> int | None:
+        """The line of the text, from 1, where it is known."""
+        return self.details.get("line")
+
+    @property
+    def column(self) -> int | None:
+        """The column, from 1, where it is known; Jinja's parser does not tell it."""
+        return self.details.get("column")
+
+
+class ExpressionFailed(BadInput):
+    """A template cannot be evaluated with the values at hand, or within its limits."""
+
+    code = "EXPRESSION_FAILED"
+    status = 422
 
 
 # ── who asks may not ─────────────────────────────────────────────────────────────────────────────────────
@@ -284,10 +328,28 @@ class ReaderConflict(Conflict):
     code = "READER_CONFLICT"
 
 
+class NotServed(Conflict):
+    """What is to be acknowledged was never served, so nobody can have handled it."""
+
+    code = "NOT_SERVED"
+
+
+class WrongState(Conflict):
+    """What is wanted of a run cannot be done in the state in which it is."""
+
+    code = "WRONG_STATE"
+
+
 class AskCycle(Conflict):
     """The bot that was asked waits itself for an answer that hangs on this one."""
 
     code = "ASK_CYCLE"
+
+
+class HopLimitReached(Conflict):
+    """So many messages followed one from another that no question and its answer may follow."""
+
+    code = "HOP_LIMIT"
 
 
 class AskChanged(Conflict):
@@ -430,6 +492,18 @@ class WebhookFailed(ActorError):
 
     code = "WEBHOOK_FAILED"
     status = 502
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds for which the server asked to be left alone."""
+        return float(self.details.get("retry_after", 0.0))
+
+
+class WebhookRefused(WebhookFailed):
+    """The server behind a webhook bot refused a message; to send it again would not help."""
+
+    code = "WEBHOOK_REFUSED"
+    retryable = False
 
 
 # ── the server does not start like this ──────────────────────────────────────────────────────────────────

@@ -115,7 +115,9 @@ class DataFolder:
         """Own the folder until the lock is released or the process ends, or raise `DataFolderLocked`."""
         with _explained(self.path):
             file = self._locked_file()
-        lock = FolderLock(self, file, Holder(pid=os.getpid(), host=socket.gethostname(), since=now))
+            left_open = _is_signed(file)
+        holder = Holder(pid=os.getpid(), host=socket.gethostname(), since=now)
+        lock = FolderLock(self, file, holder, left_open=left_open)
         try:
             lock.announce(None)
         except BaseException:
@@ -207,9 +209,11 @@ class DataFolder:
 class FolderLock:
     """Ownership of a data folder, until `release`, the end of a `with` block, or the end of the process."""
 
-    def __init__(self, folder: DataFolder, file: int, holder: Holder) -> None:
+    def __init__(self, folder: DataFolder, file: int, holder: Holder, *, left_open: bool) -> None:
         self.folder = folder
         self.holder = holder
+        self.left_open = left_open
+        """Whether the owner before never released it: its process was killed, or the machine stopped."""
         self._file = file
 
     def announce(self, url: str | None) -> None:
@@ -258,6 +262,13 @@ def _read_record(file: int) -> Holder:
                 return msgspec.json.decode(text, type=Holder)
         time.sleep(_PAUSE / 5)
     return Holder()
+
+
+def _is_signed(file: int) -> bool:
+    """Tell whether somebody is named who never took his name off again; what cannot be read is a name too."""
+    os.lseek(file, 0, os.SEEK_SET)
+    record = os.read(file, RECORD_BYTES).rstrip()
+    return record not in {b"", b"%08x" % binascii.crc32(b"")}
 
 
 def _same_file(file: int, path: Path) -> bool:

@@ -15,10 +15,19 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from callboard.errors import BadInput, BodyInvalid, CallboardError
+from callboard.errors import BadInput, BodyInvalid, CallboardError, TurnSealed
 from callboard.facts import encode
 from callboard.ids import MessageId
-from callboard.messages import HOPS_HEADER, Body, Message, To, check_name, check_pattern, hops_allowed
+from callboard.messages import (
+    HOPS_HEADER,
+    Body,
+    Message,
+    To,
+    check_headers,
+    check_name,
+    check_pattern,
+    hops_allowed,
+)
 from callboard.spelling import did_you_mean
 from callboard.units import seconds as seconds_of
 
@@ -68,6 +77,9 @@ class House(Protocol):
     def check(self, sender: str, to: To, json: str, *, known: bool) -> None:
         """Refuse what could not be sent: to nobody of that name (unless known), too large, too many."""
 
+    def check_since(self, since: int | None) -> None:
+        """Refuse a position that is not in the log."""
+
     async def ask(self, question: Say, seconds: float) -> Message:
         """Commit the question, wait for the answer, and return it."""
 
@@ -79,7 +91,7 @@ class Turn:
     unless the handler returns. `ask` alone leaves at once.
     """
 
-    __slots__ = ("_house", "_over", "_sender", "_thread", "message", "wants")
+    __slots__ = ("_finished", "_house", "_over", "_sender", "_thread", "message", "wants")
 
     def __init__(self, message: Message, sender: str, house: House) -> None:
         self.message = message
@@ -88,6 +100,7 @@ class Turn:
         self._sender = sender
         self._house = house
         self._over: CallboardError | None = None
+        self._finished = False
         self._thread = threading.get_ident()
 
     @property
@@ -170,6 +183,7 @@ class Turn:
 
     def subscribe(self, pattern: str, *, since: int | None = None, own: bool = False) -> None:
         """Listen to every channel that fits the pattern, from now or from a position of the log on."""
+        self._house.check_since(since)
         self._add(Listen(check_pattern(pattern), since, own))
 
     def unsubscribe(self, pattern: str) -> None:
@@ -177,8 +191,18 @@ class Turn:
         self._add(Unlisten(check_pattern(pattern)))
 
     def seal(self, reason: CallboardError) -> None:
-        """End the turn: whatever its handler still says is refused with the reason."""
+        """End the turn early: whatever its handler still says is refused with the reason."""
         self._over = reason
+
+    def finish(self) -> None:
+        """End the turn: its handler is done."""
+        self._finished = True
+
+    def _check_open(self) -> None:
+        if self._over is not None:
+            raise self._over
+        if self._finished:
+            raise TurnSealed(f"The turn that handled {self.message.id} is over; nothing more goes into it.")
 
     def _say(
         self,
@@ -205,8 +229,7 @@ class Turn:
         reply_to: MessageId | None,
         conversation: str | None,
     ) -> Say:
-        if self._over is not None:
-            raise self._over
+        self._check_open()
         name, json = body_of(body, type_)
         # Who asked may be anybody, also one who is no bot: a reply is never refused for its recipient.
         answers = reply_to == self.message.id and to.name == self.message.sender
@@ -223,8 +246,7 @@ class Turn:
         )
 
     def _add(self, want: Want) -> None:
-        if self._over is not None:
-            raise self._over
+        self._check_open()
         self.wants.append(want)
 
 
@@ -247,6 +269,7 @@ def inherited(from_cause: Mapping[str, str], own: Mapping[str, str] | None) -> M
     for header in own.items():
         if not all(isinstance(part, str) for part in header):
             raise BadInput(f"The header {header[0]!r} must be text with a text for its value.")
+    check_headers(own)
     if limit is not None:
         return {**own, HOPS_HEADER: limit}
     hops_allowed(own)
@@ -273,7 +296,8 @@ def decode_body(message: Message, shape: type[A]) -> A:
         unknown = _UNKNOWN_FIELD.search(str(error))
         hint = did_you_mean(unknown["name"], shape.__struct_encode_fields__) if unknown else ""
         raise BodyInvalid(
-            f"The body of the {message.type!r} from {message.sender} is no {shape.__name__}: {error}{hint}.",
+            f"The body of the {message.type!r} from {message.sender} is no {shape.__name__}: "
+            f"{error}{hint or '.'}",
             type=message.type,
             sender=message.sender,
         ) from None

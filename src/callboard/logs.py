@@ -21,7 +21,9 @@ import re
 import sys
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, TextIO, cast
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -40,6 +42,7 @@ SHORTEST_SECRET = 8
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _secrets: dict[str, None] = {}
+_turn: ContextVar[tuple[str, UUID] | None] = ContextVar("turn", default=None)
 
 
 # ── writing lines ────────────────────────────────────────────────────────────────────────────────────────
@@ -60,6 +63,27 @@ def get_logger(name: str) -> BoundLogger:
 def context(**values: Any) -> AbstractContextManager[None]:
     """Add fields to every line inside the block, in this task and those it starts; `None` adds nothing."""
     return bound_contextvars(**{name: value for name, value in values.items() if value is not None})
+
+
+def begin_turn(bot: str, message: UUID) -> Token[tuple[str, UUID] | None]:
+    """Add a bot and the message that it handles to every line, until `end_turn` is given what this returns.
+
+    `context` would do, and cost a bot more than all else that is done for a handler that says nothing.
+    """
+    return _turn.set((bot, message))
+
+
+def end_turn(before: Token[tuple[str, UUID] | None]) -> None:
+    """Take away what `begin_turn` added."""
+    _turn.reset(before)
+
+
+def _add_turn(_logger: object, _method: str, event: Event) -> Event:
+    turn = _turn.get()
+    if turn is not None:
+        event.setdefault("bot", turn[0])
+        event.setdefault("message_id", str(turn[1]))
+    return event
 
 
 def correlation_id() -> str | None:
@@ -178,6 +202,7 @@ def _one_line(_logger: object, _method: str, event: Event) -> Event:
 
 _FIELDS: list[Any] = [
     merge_contextvars,
+    _add_turn,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -28,6 +28,8 @@ def channel_stream(name: ChannelName) -> StreamId:
 
 def matches(pattern: str, channel: str) -> bool:
     """Tell whether a channel's name fits a pattern: `*` is one part of the name, `**` one or more."""
+    if "*" not in pattern:  # most are plain names, and more than are kept compiled
+        return pattern == channel
     return _compiled(pattern).fullmatch(channel) is not None
 
 

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Literal, dataclass_transform
 
 import msgspec
 
-from callboard.errors import BadInput, NameInvalid
-from callboard.ids import MessageId, Position, PrincipalId, Tenant
+from callboard.errors import BadInput, MessageTooLarge, NameInvalid
+from callboard.ids import LOCAL_USER, SYSTEM, MessageId, Position, PrincipalId, Tenant
 from callboard.spelling import shown
 
 LONGEST_NAME = 200
@@ -30,6 +30,9 @@ MAX_HOPS = 32
 
 MOST_HOPS = 1_000
 """What the first message of a conversation may raise that to."""
+
+HEADER_BYTES = 16 << 10
+"""What the names and values of all headers of a message may hold together."""
 
 HOPS_HEADER = "max-hops"
 """The header that carries it, from each message to those that it causes."""
@@ -47,6 +50,16 @@ def check_name(what: str, name: str) -> str:
             f"joined by dots, such as tickets.new; {LONGEST_NAME} characters at most."
         )
     return name
+
+
+def check_new_bot(name: str) -> str:
+    """Return the name that a bot shall have, or refuse it: also the names of who speaks and is no bot."""
+    if name in {LOCAL_USER, SYSTEM}:
+        raise NameInvalid(
+            f"No bot can be called {name}: it is the name under which the command line, or the house itself, "
+            "speaks; choose another one."
+        )
+    return check_name("bot", name)
 
 
 def check_pattern(pattern: str) -> str:
@@ -144,6 +157,19 @@ class Message(msgspec.Struct, frozen=True):
     def max_hops(self) -> int:
         """How many messages may follow one from another in this conversation."""
         return hops_allowed(self.headers)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse headers that hold more than those of a message may; each reader of the log is handed them."""
+    size = sum(
+        len(name.encode(errors="replace")) + len(value.encode(errors="replace"))
+        for name, value in headers.items()
+    )
+    if size > HEADER_BYTES:
+        raise MessageTooLarge(
+            f"The headers hold {size:,} bytes; those of a message may hold {HEADER_BYTES:,}.",
+            limit=HEADER_BYTES,
+        )
 
 
 def hops_allowed(headers: Mapping[str, str]) -> int:

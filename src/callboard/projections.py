@@ -1,13 +1,14 @@
 """Projections: from a fact to the derived rows that follow from it.
 
-`project(event)` is pure, and it is the only place that says what a derived row holds: the store calls it for
-each event as it is committed, and again for every event of the log when projections are rebuilt. So the two
-can only differ if a row was altered by other means, which a test and `callboard doctor` look for.
+`project(fact, position, stream)` is pure, and it is the only place that says what a derived row holds: the
+store calls it for each event of the log when projections are rebuilt, and `project_all` for those that are
+committed together. So the two can only differ if a row was altered by other means, which a test and
+`callboard doctor` look for. The rows of runs are in `run_projections.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from callboard.changes import (
@@ -18,12 +19,14 @@ from callboard.changes import (
     PutBot,
     PutChannel,
     PutDeadLetter,
+    PutVersion,
+    PutWorkflow,
     RemoveBot,
     RemoveChannel,
     RemoveDeadLetter,
 )
 from callboard.facts import registered
-from callboard.ids import Position
+from callboard.ids import Position, StreamId
 from callboard.membership import (
     BotDeclared,
     BotRemoved,
@@ -33,9 +36,18 @@ from callboard.membership import (
     Unsubscribed,
 )
 from callboard.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
+from callboard.publishing import VersionActivated, WorkflowPublished
+from callboard.run_projections import RUN_PROJECTIONS, net
 
-DERIVED_TABLES = ("bots", "bot_channels", "bot_subscriptions", "dead_letters")
-"""What a rebuild empties and fills again."""
+DERIVED_TABLES = (
+    *("bots", "bot_channels", "bot_subscriptions", "dead_letters"),
+    *("workflow_queue", "workflow_steps", "workflow_children", "workflow_runs"),
+    *("workflow_versions", "workflows"),
+)
+"""What a rebuild empties and fills again: tables that refer to another one come before it."""
+
+RUN = "run:"
+"""What the streams of runs begin with."""
 
 
 def _declared(fact: BotDeclared, position: Position) -> Change:
@@ -78,24 +90,46 @@ def _purged(fact: DeadLetterPurged, _position: Position) -> Change:
     return RemoveDeadLetter(fact.letter)
 
 
-_PROJECTIONS: dict[type, Callable[[Any, Position], Change]] = {
-    BotDeclared: _declared,
-    BotRemoved: _removed,
-    ChannelCreated: _created,
-    ChannelDeleted: _deleted,
-    Subscribed: _subscribed,
-    Unsubscribed: _unsubscribed,
-    DeadLettered: _dead,
-    DeadLetterRedriven: _redriven,
-    DeadLetterPurged: _purged,
+def _activated(fact: WorkflowPublished | VersionActivated, _position: Position) -> Change:
+    return PutWorkflow(fact.name, fact.version, fact.description, fact.owner)
+
+
+def _versioned(fact: WorkflowPublished, position: Position) -> Change:
+    return PutVersion(fact.name, fact.version, fact.checksum, position)
+
+
+_PROJECTIONS: dict[type, tuple[Callable[[Any, Position], Change], ...]] = {
+    BotDeclared: (_declared,),
+    BotRemoved: (_removed,),
+    ChannelCreated: (_created,),
+    ChannelDeleted: (_deleted,),
+    Subscribed: (_subscribed,),
+    Unsubscribed: (_unsubscribed,),
+    DeadLettered: (_dead,),
+    DeadLetterRedriven: (_redriven,),
+    DeadLetterPurged: (_purged,),
+    WorkflowPublished: (_activated, _versioned),
+    VersionActivated: (_activated,),
 }
 
 
-PROJECTED = frozenset(registered(shape).name for shape in _PROJECTIONS)
+PROJECTED = frozenset(registered(shape).name for shape in (*_PROJECTIONS, *RUN_PROJECTIONS))
 """The names of the facts that derived rows follow from; a rebuild need not even decode the others."""
 
 
-def project(fact: object, position: Position) -> Change | None:
-    """Return the derived row change that follows from a fact at a position, if there is one."""
-    projection = _PROJECTIONS.get(type(fact))
-    return None if projection is None else projection(fact, position)
+def project(fact: object, position: Position, stream: StreamId) -> Sequence[Change]:
+    """Return the derived row changes that follow from a fact at a position of the log."""
+    of_a_run = RUN_PROJECTIONS.get(type(fact))
+    if of_a_run is not None:
+        return of_a_run(fact, position, stream[len(RUN) :]) if stream.startswith(RUN) else ()
+    return [projection(fact, position) for projection in _PROJECTIONS.get(type(fact), ())]
+
+
+def project_all(facts: Sequence[object], first: Position, stream: StreamId) -> Sequence[Change]:
+    """Return changes that make the same rows as `project` of each fact; they were appended at once."""
+    if len(facts) == 1:
+        return project(facts[0], first, stream)
+    found: list[Change] = []
+    for number, fact in enumerate(facts):
+        found += project(fact, Position(first + number), stream)
+    return net(found) if stream.startswith(RUN) else found

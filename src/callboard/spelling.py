@@ -26,6 +26,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {found}?"
 
 
+def no_such(what: str, name: str, known: Iterable[str]) -> str:
+    """Return the sentence that refuses a name that nobody has: the same at every door."""
+    return f"There is no {what} called {shown(name)}{did_you_mean(name, known) or '.'}"
+
+
 def shown(value: object, limit: int = 60) -> str:
     """Return a value as it may stand in a sentence: quoted, on one line, and cut when long."""
     text = repr(value)

@@ -37,6 +37,7 @@ from callboard.ids import (
     WaitId,
 )
 from callboard.messages import Message
+from callboard.runrows import AttemptRow, DecisionRow, RunQuery, RunRow, UnendedRun, VersionRow, WorkflowRow
 from callboard.turn import Turn
 
 # ── what was written ─────────────────────────────────────────────────────────────────────────────────────
@@ -394,6 +395,14 @@ class Store(Protocol):
     async def waits(self, owner: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> list[Wait]:
         """Return what an owner waits for."""
 
+    async def wait(self, wait: WaitId, *, tenant: Tenant = DEFAULT_TENANT) -> Wait | None:
+        """Return one wait, as long as somebody waits."""
+
+    async def waits_of(
+        self, kind: str, after: WaitId | None, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[Wait]:
+        """Return what of one kind is waited for and not answered, in pages, in the order of their ids."""
+
     async def timers(self, after: TimerId | None, limit: int) -> list[Timer]:
         """Return the timers of all tenants in pages, in the order of their ids."""
 
@@ -441,6 +450,9 @@ class Store(Protocol):
     ) -> list[Delivery]:
         """Return the deliveries of a bot that are to be tried again by a time, the earliest first."""
 
+    async def started(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> list[Delivery]:
+        """Return the attempts of a bot that began and of which nothing more was said, in log order."""
+
     async def next_retry(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> datetime | None:
         """Return when a bot's next delivery is to be tried again."""
 
@@ -468,6 +480,51 @@ class Store(Protocol):
 
     async def dead_letter(self, letter: Position, *, tenant: Tenant = DEFAULT_TENANT) -> DeadLetter | None:
         """Return one dead letter."""
+
+    # workflows and runs
+
+    async def workflows(self, *, tenant: Tenant = DEFAULT_TENANT) -> list[WorkflowRow]:
+        """Return the workflows that were published, by name."""
+
+    async def version(
+        self, workflow: str, number: int | None = None, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> VersionRow | None:
+        """Return one version of a workflow; the one that runs, if none is named."""
+
+    async def version_like(
+        self, workflow: str, checksum: str, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> int | None:
+        """Return the number of the version that has this content."""
+
+    async def versions(
+        self, workflow: str, before: int | None, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[VersionRow]:
+        """Return versions of a workflow, the newest first, from below a number."""
+
+    async def run(self, run: str, *, tenant: Tenant = DEFAULT_TENANT) -> RunRow | None:
+        """Return one run."""
+
+    async def runs(self, query: RunQuery, *, tenant: Tenant = DEFAULT_TENANT) -> list[RunRow]:
+        """Return runs in the order in which they started, or the other way round."""
+
+    async def attempts(
+        self, run: str, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[AttemptRow]:
+        """Return the attempts of a run that began past a position, in the order in which they began."""
+
+    async def decisions(
+        self, run: str, after: Position, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[DecisionRow]:
+        """Return what was looked at in a run, in order, past the position of an event.
+
+        What belongs to one event is never cut, so there may be more of them than the limit.
+        """
+
+    async def unended(self, after: Position, limit: int, *, stirring: bool = False) -> list[UnendedRun]:
+        """Return the runs of all tenants that have not ended, in pages, in the order in which they started.
+
+        `stirring` leaves out those that only wait, and costs nothing for them.
+        """
 
     # auditing
 

@@ -100,6 +100,9 @@ class NewAction(msgspec.Struct, frozen=True):
 
 Entry = NewEvents | NewMessage | NewAction | Change
 
+Mark = tuple[int, int, int]
+"""How much a turn held: entries, facts, bytes."""
+
 
 class Turn:
     """Facts and row changes, in the order in which they were put in."""
@@ -151,12 +154,13 @@ class Turn:
         *,
         expected: Version | None,
         cause: Place | None = None,
+        causes: Sequence[Place | None] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> list[Ref]:
         """Append facts to a stream that must be at the expected version (0: it must not exist yet).
 
         None is for facts that were not decided from those before them, such as a delivery that failed: they
-        go to the end, wherever that is.
+        go to the end, wherever that is. `causes` names a cause for each fact, `cause` one for all.
         """
         if not new:
             msg = f"Nothing was given to append to {stream}: an append holds at least one fact."
@@ -167,9 +171,10 @@ class Turn:
         refs = self._count(
             len(encoded), _size(about) * len(encoded) + sum(_size(data) for _, _, data in encoded)
         )
+        each = causes or [cause] * len(encoded)
         events = tuple(
-            NewEvent(EventId(self._ids.new()), type_, value, data, about, cause)
-            for type_, value, data in encoded
+            NewEvent(EventId(self._ids.new()), type_, value, data, about, led)
+            for (type_, value, data), led in zip(encoded, each, strict=True)
         )
         self.entries.append(NewEvents(stream, kind, expected, events))
         return refs
@@ -224,6 +229,15 @@ class Turn:
         self._fit(0, size)
         self.bytes += size
         self.entries.append(change)
+
+    def mark(self) -> Mark:
+        """Return where the turn stands, for `cut`."""
+        return len(self.entries), self.facts, self.bytes
+
+    def cut(self, mark: Mark) -> None:
+        """Take out what was put in since a mark: all of it belongs together, and some did not fit."""
+        length, self.facts, self.bytes = mark
+        del self.entries[length:]
 
     def seal(self) -> None:
         """Close the turn, as it is handed in. A second time is refused: it would happen twice."""

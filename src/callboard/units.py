@@ -8,6 +8,8 @@ Durations become seconds, because that is what clocks and event loops count in.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -60,3 +62,24 @@ def size_text(value: int) -> str:
         if value and value % worth == 0:
             return f"{value // worth}{unit}"
     return "0B"
+
+
+class Unit(NamedTuple):
+    """How a value is written by people, when that is not how the code holds it."""
+
+    read: Callable[[str], Any]
+    write: Callable[[Any], str]
+
+
+def _seconds_or_forever(text: str) -> float | None:
+    if text == "forever":
+        return None
+    try:
+        return seconds(text)
+    except ValueError as fault:
+        raise ValueError(f"{fault}, or forever") from None
+
+
+DURATION = Unit(seconds, duration_text)
+SIZE = Unit(size, size_text)
+FOR_EVER = Unit(_seconds_or_forever, lambda value: "forever" if value is None else duration_text(value))

@@ -17,7 +17,7 @@ EXAMPLES = {"desk", "flaky", "specialist", "summariser"}
 @pytest.fixture(scope="module")
 def bots() -> dict[str, type[Bot]]:
     found, faults = load(HOUSE / "bots")  # others may be there: whoever has this folder puts their own in it
-    assert [str(fault) for fault in faults if fault.file.stem in EXAMPLES] == []
+    assert [str(fault) for fault in faults if Path(fault.file).stem in EXAMPLES] == []
     return {one.shape.name: one.cls for one in found if one.file.stem in EXAMPLES}
 
 

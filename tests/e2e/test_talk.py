@@ -137,6 +137,14 @@ def test_a_body_that_does_not_fit_is_a_dead_letter_that_can_be_redriven_and_purg
     assert server.say("dead", "show", "999999").returncode == 2
 
 
+def test_who_asks_what_a_bot_does_not_take_is_told_why(server: Server) -> None:
+    asked = server.say("ask", "clerk", '{"tex": 1}', "--within", "1s")
+    assert asked.returncode == 3
+    assert "is a dead letter: The body of the 'text' from local is no Text" in asked.stderr
+    (letter,) = said(server, "dead", "list")["data"]
+    said(server, "dead", "purge", str(letter["id"]))
+
+
 def test_channels_are_made_heard_and_taken_away(server: Server) -> None:
     assert said(server, "channel", "create", "#news")["made"]
     assert not said(server, "channel", "create", "news")["made"]

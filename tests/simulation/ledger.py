@@ -199,6 +199,11 @@ class Ledger:
             self.lines.append(f"{self._count} {line}")
         return self._count
 
+    @property
+    def count(self) -> int:
+        """How many lines there are."""
+        return self._count
+
     def trace(self) -> str:
         """Return the hash of all lines so far."""
         return str(self._trace.hexdigest())

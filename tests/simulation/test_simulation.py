@@ -77,8 +77,10 @@ def test_a_failing_seed_says_how_to_play_it_again(monkeypatch: pytest.MonkeyPatc
     def find_fault(*_: object) -> None:
         raise Violation("the sky fell")
 
-    monkeypatch.setattr("tests.simulation.runner.inspect", find_fault)
-    assert simulate(4).report == "Seed 4: the sky fell\nAgain: make simulate SEEDS=1 FROM=4"
+    monkeypatch.setattr("tests.simulation.model.inspect", find_fault)
+    assert simulate(4).report == (
+        "Seed 4 (ground): the sky fell\nAgain: make simulate SEEDS=1 FROM=4 ARGS='--play ground'"
+    )
 
 
 def test_to_wait_for_ever_is_a_violation() -> None:

@@ -133,9 +133,10 @@ async def test_a_start_that_fails_leaves_nothing_behind(house: Callboard, tmp_pa
 async def test_the_housekeeper_is_there_only_where_something_may_go(tmp_path: Path) -> None:
     """A server that keeps everything has no timer for it."""
     for flags, actors in (
-        ({}, 4),
-        ({"retention__messages_for": "30d"}, 5),
-        ({"retention__ended_kept": 5}, 5),
+        ({}, 6),
+        ({"retention__absent_after": "forever"}, 5),
+        ({"retention__absent_after": "forever", "retention__messages_for": "30d"}, 6),
+        ({"retention__absent_after": "forever", "retention__ended_kept": 5}, 6),
     ):
         project = tmp_path / str(len(flags)) / str(list(flags))
         project.mkdir(parents=True)

@@ -35,13 +35,14 @@ from callboard.errors import (
     BadInput,
     BodyInvalid,
     BotInvalid,
+    MessageTooLarge,
     NameInvalid,
     RecipientUnknown,
     TurnSealed,
     Unencodable,
 )
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, MessageId, Position
-from callboard.messages import HOPS_HEADER, Body, Message, To
+from callboard.messages import HEADER_BYTES, HOPS_HEADER, Body, Message, To
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -324,7 +325,7 @@ def test_a_body_is_read_as_the_handler_has_it() -> None:
 @pytest.mark.parametrize(
     ("json", "shape", "why"),
     [
-        ('{"txt":"a"}', Ticket, r"no Ticket: .*unknown field `txt`; did you mean text\?\.$"),
+        ('{"txt":"a"}', Ticket, r"no Ticket: .*unknown field `txt`; did you mean text\?$"),
         ('{"zzz":"a"}', Ticket, r"unknown field `zzz`\.$"),
         ('{"text":1}', Ticket, r"The body of the 'ticket' from ann is no Ticket: .* - at `\$\.text`"),
         ('{"lines":[{"amount":"a"}]}', Order, r"`\$\.lines\[0\]\.amount`"),
@@ -362,6 +363,8 @@ def test_headers_are_the_messages_own_and_the_limit_is_inherited() -> None:
         inherited({}, {HOPS_HEADER: "9000"})
     with pytest.raises(BadInput, match="'n' must be text"):
         inherited(cause, {"n": 1})  # type: ignore[dict-item]
+    with pytest.raises(MessageTooLarge, match="headers"):
+        inherited(cause, {"own": "y" * HEADER_BYTES})
 
 
 # ── the turn ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -381,6 +384,8 @@ class FakeHouse:
     def new_id(self) -> MessageId:
         self.ids += 1
         return MessageId(UUID(int=self.ids))
+
+    def check_since(self, since: int | None) -> None: ...
 
     def check(self, sender: str, to: To, json: str, *, known: bool) -> None:
         assert sender == "desk"

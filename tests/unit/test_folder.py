@@ -265,3 +265,17 @@ def test_a_full_disk_is_said_and_leaves_the_folder_free(
         folder.lock(NOW)
     monkeypatch.undo()
     folder.lock(NOW).release()
+
+
+def test_an_owner_that_never_released_the_folder_is_remembered_once(folder: DataFolder) -> None:
+    """What it left unfinished is looked for at the next start, and not at the one after a clean end."""
+    with folder.lock(NOW) as first:
+        assert not first.left_open
+        record = folder.lock_file.read_bytes()
+    with folder.lock(NOW) as second:
+        assert not second.left_open
+    folder.lock_file.write_bytes(record)
+    with folder.lock(NOW) as third:
+        assert third.left_open
+    with folder.lock(NOW) as fourth:
+        assert not fourth.left_open

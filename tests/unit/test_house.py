@@ -41,8 +41,15 @@ BROKEN = [
     ("sqlite", "app.py", "import aiosqlite"),
     ("http", "app.py", "import uvicorn"),
     ("http", "web/__init__.py", "from starlette.applications import Starlette"),
+    ("http-out", "actors/roster.py", "import aiohttp"),
+    ("http-out", "app.py", "from aiohttp import web"),
+    ("files", "app.py", "import watchfiles"),
     ("terminal", "logs.py", "import rich.console"),
     ("terminal", "app.py", "import cyclopts"),
+    ("jinja", "config.py", "from jinja2 import nodes"),
+    ("jinja", "messages.py", "import jinja2"),
+    ("yaml", "config.py", "import yaml"),
+    ("cron", "plan.py", "from croniter import croniter"),
     ("uvloop", "actors/runtime.py", "import uvloop"),
 ]
 

@@ -12,16 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.errors import BadInput, NameInvalid
+from callboard.errors import BadInput, MessageTooLarge, NameInvalid
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, MessageId, Position
+from callboard.membership import _compiled, matches
 from callboard.messages import (
+    HEADER_BYTES,
     HOPS_HEADER,
     LONGEST_NAME,
     MAX_HOPS,
     Body,
     Message,
     To,
+    check_headers,
     check_name,
+    check_new_bot,
     check_pattern,
     hops_allowed,
     kebab,
@@ -188,3 +192,25 @@ def test_a_conversation_may_set_its_limit(said: str, allowed: int) -> None:
 def test_a_limit_that_is_none_is_refused(said: str) -> None:
     with pytest.raises(BadInput, match=r"The header max-hops is .*: write a number from 1 to 1,000"):
         hops_allowed({HOPS_HEADER: said})
+
+
+def test_the_headers_of_a_message_hold_so_much_and_no_more() -> None:
+    check_headers({"a": "x" * (HEADER_BYTES - 3), "é": ""})
+    with pytest.raises(MessageTooLarge, match="16,385 bytes; those of a message may hold 16,384"):
+        check_headers({"a": "x" * (HEADER_BYTES - 2), "é": ""})
+
+
+@pytest.mark.parametrize("name", ["local", "system"])
+def test_no_bot_has_the_name_under_which_somebody_else_speaks(name: str) -> None:
+    assert check_name("bot", name) == name
+    assert check_new_bot("locally") == "locally"
+    with pytest.raises(NameInvalid, match="No bot can be called"):
+        check_new_bot(name)
+
+
+def test_a_plain_name_is_compared_and_never_compiled() -> None:
+    """There are more of them than are kept compiled, and each new channel is held against all."""
+    before = _compiled.cache_info()
+    assert matches("tickets.new", "tickets.new")
+    assert not matches("tickets.new", "tickets.old")
+    assert _compiled.cache_info() == before

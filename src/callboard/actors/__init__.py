@@ -1,7 +1,9 @@
 """The machinery of actors: the runtime, and those actors that every house has.
 
 Read in this order: `inbox.py` (how a message is accepted), `handle.py` (what others hold of an actor),
-`runtime.py` (the life of an actor), `directory.py`, `children.py` and `supervisor.py`, `timers.py`.
+`runtime.py` (the life of an actor), `directory.py`, `children.py` and `supervisor.py`, `timers.py`. A run is
+read from `runs.py` (who is awake), by `run.py` (one of them), `runturn.py` (what it commits) and `running.py`
+(its attempts).
 """
 
 from callboard.actors.children import (

@@ -21,7 +21,9 @@ from uuid import UUID
 import msgspec
 
 from callboard.actors.board import Board
+from callboard.actors.guard import Alert
 from callboard.actors.journal import Journal
+from callboard.actors.pace import Pace
 from callboard.actors.sitting import Delivered, written
 from callboard.bot import Say
 from callboard.changes import CloseWait, OpenWait
@@ -29,18 +31,24 @@ from callboard.clock import Clock
 from callboard.errors import (
     ActorError,
     AskChanged,
+    AskCycle,
     AskTimeout,
     CallboardError,
     HandlerTimeout,
+    HopLimitReached,
     MessageTooLarge,
     RecipientUnknown,
+    TurnSealed,
 )
 from callboard.facts import encode
 from callboard.ids import BotName, Ids, MessageId, Position, PrincipalId, WaitId
 from callboard.membership import bot_stream
 from callboard.messages import Message, To, hops_allowed
-from callboard.spelling import did_you_mean
-from callboard.store import Store, Timer, Wait
+from callboard.spelling import no_such
+from callboard.store import Receipt, Store, Timer, Wait
+
+LONGEST_CHAIN = 1_000
+"""Causes that are looked at; no chain of messages is longer."""
 
 ASK = "ask"
 """The kind of wait that an ask opens."""
@@ -65,6 +73,10 @@ class Asking(msgspec.Struct):
     what: Question
     due: datetime
     answer: Position | None
+    position: Position | None = None
+    """Where the question stands in the log, if it was asked before a restart."""
+    given_up: bool = False
+    """It was in vain: the next time it is asked anew."""
 
 
 def open_asks(waits: list[Wait]) -> dict[tuple[Position, int], Asking]:
@@ -74,7 +86,9 @@ def open_asks(waits: list[Wait]) -> dict[tuple[Position, int], Asking]:
         if wait.kind == ASK and wait.due_at is not None:
             what = msgspec.json.decode(wait.data, type=Question)
             name = MessageId(UUID(wait.key))
-            found[what.delivery, what.ordinal] = Asking(wait.id, name, what, wait.due_at, wait.answer)
+            found[what.delivery, what.ordinal] = Asking(
+                wait.id, name, what, wait.due_at, wait.answer, wait.since
+            )
     return found
 
 
@@ -89,6 +103,8 @@ class Services(msgspec.Struct, frozen=True):
     message_bytes: int
     arm: Callable[[Timer], None]
     """Sets a timer that was committed."""
+    alert: Alert
+    pace: Pace
 
 
 def check_sendable(board: Board, most: int, to: To, json: str, *, known: bool) -> None:
@@ -97,8 +113,8 @@ def check_sendable(board: Board, most: int, to: To, json: str, *, known: bool) -
     if size > most:
         raise MessageTooLarge(f"The body holds {size:,} bytes; a message may hold {most:,}.", limit=most)
     if to.kind == "bot" and not known and board.find(to.name) is None:
-        near = did_you_mean(to.name, [name for name in board.bots if board.find(name)])
-        raise RecipientUnknown(f"There is no bot called {to.name!r}{near or '.'}", recipient=to.name)
+        here = [name for name in board.bots if board.find(name)]
+        raise RecipientUnknown(no_such("bot", to.name, here), recipient=to.name)
 
 
 class Backstage:
@@ -118,6 +134,9 @@ class Backstage:
         self._asks = asks
         self._flush = flush
         self._ordinal = 0
+        self._over = False
+        self._open: set[asyncio.Future[Message]] = set()
+        self._putting: set[asyncio.Task[Asking]] = set()
 
     def now(self) -> datetime:
         return self._services.clock.now()
@@ -125,8 +144,20 @@ class Backstage:
     def new_id(self) -> MessageId:
         return MessageId(self._services.ids.new())
 
-    def check(self, _sender: str, to: To, json: str, *, known: bool) -> None:
+    def check(self, sender: str, to: To, json: str, *, known: bool) -> None:
         check_sendable(self._services.board, self._services.message_bytes, to, json, known=known)
+        self._services.pace.take(sender, to)
+
+    def check_since(self, since: int | None) -> None:
+        self._services.board.check_since(since)
+
+    async def settle(self) -> None:
+        """End all that the handler still asks, now that it is over: it may have left tasks behind."""
+        self._over = True
+        for answer in self._open:
+            answer.cancel()
+        if self._putting:
+            await asyncio.wait(self._putting)
 
     def waits(self) -> list[WaitId]:
         """Return the waits that this delivery opened, in this attempt and those before."""
@@ -134,12 +165,16 @@ class Backstage:
         return [asking.wait for (about, _), asking in self._asks.items() if about == delivery]
 
     async def ask(self, question: Say, seconds: float) -> Message:
+        if self._over:
+            raise TurnSealed(
+                f"The turn that handled {self._given.message.id} is over; nothing more is asked."
+            )
         delivery, ordinal = self._given.message.position, self._ordinal
         self._ordinal += 1
         digest = hashlib.blake2b(
             f"{question.to}\0{question.type}\0{question.json}".encode(), digest_size=16
         ).hexdigest()
-        asking = self._asks.get((delivery, ordinal))
+        asking = self._asked_before(delivery, ordinal)
         if asking is not None and asking.what.digest != digest:
             raise AskChanged(
                 f"{self._bot} asked {asking.what.asked} something else before it was interrupted: on a retry "
@@ -147,37 +182,85 @@ class Backstage:
             )
         if asking is not None and asking.answer is not None:
             return await self._recorded(asking.answer)
+        await self._flush()
         board = self._services.board
         what = Question(question.to.name, delivery, ordinal, digest)
         name = asking.question if asking is not None else question.id
-        answer = board.wait_for(name, self._bot, question.to.name)
+        if board.waits_itself(question.to.name):
+            await self._refuse_circle(question.to.name)
+        before = None if asking is None else asking.position
+        due = None if asking is None else asking.due
+        answer = board.wait_for(name, self._bot, question.to.name, before, due)
+        self._open.add(answer)
         try:
             if asking is None:
-                asking = await self._put(question, what, seconds)
+                asking = await self._put_whole(question, what, seconds)
             else:
                 found = await self._answered_meanwhile(asking)
                 if found is not None:
                     return found
-            left = (asking.due - self._services.clock.now()).total_seconds()
-            message = await within(self._services.clock, max(0.0, left), answer, _late(question, seconds))
-        except AskTimeout:
-            await self._give_up(asking)
-            raise
+            message = await self._answer(asking, answer, _late(question, seconds))
         finally:
+            self._open.discard(answer)
             board.forget(name)
         asking.answer = message.position
         return message
 
+    async def _answer(self, asking: Asking, answer: asyncio.Future[Message], late: AskTimeout) -> Message:
+        """Wait for the answer until it is due; what the log says of an answer at the last moment holds."""
+        left = (asking.due - self._services.clock.now()).total_seconds()
+        try:
+            return await within(self._services.clock, max(0.0, left), asyncio.shield(answer), late)
+        except AskTimeout:
+            found = await self._answered_meanwhile(asking)
+            if found is not None:
+                return found
+            closed = await self._give_up(asking)
+            if answer.done() and not answer.cancelled() and answer.result().position < closed.first:
+                asking.given_up = False
+                return answer.result()
+            raise
+
+    def _asked_before(self, delivery: Position, ordinal: int) -> Asking | None:
+        """Return the same question of an earlier attempt, unless it was in vain."""
+        asking = self._asks.get((delivery, ordinal))
+        if asking is not None and asking.given_up:
+            # Its wait may be there still, if the handler was interrupted: it is closed with the others.
+            lowest = min(number for about, number in self._asks if about == delivery)
+            self._asks[delivery, min(lowest, 0) - 1] = self._asks.pop((delivery, ordinal))
+            return None
+        return asking
+
+    async def _refuse_circle(self, asked: str) -> None:
+        """Refuse to ask a bot whose own open question led to the message at hand, through whomever."""
+        causes = await self._services.store.causes(self._given.message.position, LONGEST_CHAIN)
+        open_questions = self._services.board.questions_of(asked)
+        if any(entry.position in open_questions for entry in causes):
+            raise AskCycle(
+                f"{self._bot} cannot ask {asked}, which waits itself for an answer to what led to this."
+            )
+
+    async def _put_whole(self, question: Say, what: Question, seconds: float) -> Asking:
+        """Commit the question and know of it, also if whoever asks is interrupted meanwhile."""
+        task = asyncio.ensure_future(self._put(question, what, seconds))
+        self._putting.add(task)
+        task.add_done_callback(self._put_done)
+        return await asyncio.shield(task)
+
+    def _put_done(self, task: asyncio.Task[Asking]) -> None:
+        self._putting.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked was told; if he was interrupted, nobody need be
+
     async def _put(self, question: Say, what: Question, seconds: float) -> Asking:
         """Commit the question, after all that this bot did before it."""
-        await self._flush()
         journal, message = self._services.journal, self._given.message
         hops = self._given.hops + 1
-        if hops > hops_allowed(question.headers):
-            raise ActorError(f"{self._bot} cannot ask: too many messages followed one from another.")
+        if hops + 1 > hops_allowed(question.headers):  # the answer is a message too
+            raise HopLimitReached(f"{self._bot} cannot ask: too many messages followed one from another.")
         turn = journal.turn(principal=PrincipalId(f"bot:{self._bot}"))
         ref = turn.post(written(question, self._bot, hops, message.position, asks=True))
-        due = turn.at + timedelta(seconds=seconds)
+        due = self._services.board.asks[question.id].due = turn.at + timedelta(seconds=seconds)
         wait = WaitId(self._services.ids.new())
         turn.change(OpenWait(wait, bot_stream(self._bot), ASK, str(question.id), ref, due, encode(what)))
         await journal.commit(turn)
@@ -198,14 +281,12 @@ class Backstage:
                 return await self._recorded(wait.answer)
         return None
 
-    async def _give_up(self, asking: Asking | None) -> None:
+    async def _give_up(self, asking: Asking) -> Receipt:
         """Close the wait, so that an answer which comes now resolves nothing."""
-        if asking is None:
-            return
-        self._asks.pop((asking.what.delivery, asking.what.ordinal), None)
+        asking.given_up = True
         turn = self._services.journal.turn(principal=PrincipalId(f"bot:{self._bot}"))
-        turn.change(CloseWait(asking.wait))
-        await self._services.journal.commit(turn)
+        turn.change(CloseWait(asking.wait, unanswered=True))
+        return await self._services.journal.commit(turn)
 
 
 def _late(question: Say, seconds: float) -> AskTimeout:

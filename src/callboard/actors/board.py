@@ -10,14 +10,15 @@ that does not stand there reads the log. So a full mailbox loses nothing but a l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from callboard.actors.runtime import Envelope, Ref
 from callboard.changes import AnswerAsk, Place, SettleAnswer
-from callboard.errors import AskCycle
+from callboard.errors import AskCycle, NotFound, PositionUnknown
 from callboard.ids import DEFAULT_TENANT, BotName, ChannelName, MessageId, Position
 from callboard.membership import (
     BotDeclared,
@@ -29,7 +30,8 @@ from callboard.membership import (
     channel_stream,
     matches,
 )
-from callboard.messages import Message
+from callboard.messages import Message, To
+from callboard.spelling import no_such
 from callboard.store import Receipt, Store, Subscription
 from callboard.turn import NO_METADATA, NewAction, NewEvents, NewMessage, Turn
 
@@ -51,7 +53,10 @@ class Look:
 class Line:
     """One bot's place on the board: how far its inbox reaches, and who is there to be told."""
 
-    __slots__ = ("declared", "description", "kind", "last", "name", "ref", "removed")
+    __slots__ = (
+        *("again", "behind", "declared", "description", "handles", "kind", "last", "name"),
+        *("ref", "removed", "schedules", "thread"),
+    )
 
     def __init__(
         self, name: BotName, kind: str, description: str, declared: Position, last: Position
@@ -64,6 +69,16 @@ class Line:
         self.last = last
         """The position of the newest message in its inbox, or some position where there was none yet."""
         self.ref: Ref[Any] | None = None
+        self.behind = False
+        """A subscription began below where the bot stood, and nobody has looked yet."""
+        self.again = False
+        """Something was redriven, and nobody has looked yet."""
+        self.handles: tuple[str, ...] = ()
+        """The types of messages that its code has handlers for, if it is loaded."""
+        self.schedules: Mapping[str, float] = {}
+        """The types by which its schedules call it, and after how many seconds each time."""
+        self.thread: asyncio.Future[None] | None = None
+        """When the thread is free in which a handler of it runs: no other may before, of new code either."""
 
     def push(self, message: Message) -> None:
         """Note that the inbox has grown, and tell the bot if it has room to hear of it."""
@@ -71,8 +86,12 @@ class Line:
         if self.ref is not None:
             self.ref.actor_inbox.put(Envelope(Hint(before, message)))
 
-    def look(self) -> None:
-        """Have the bot look for itself; one whose mailbox is full will anyway."""
+    def look(self, *, again: bool = False) -> None:
+        """Have the bot look for itself, also if its mailbox has no room to say so."""
+        if again:
+            self.again = True
+        else:
+            self.behind = True
         if self.ref is not None:
             self.ref.actor_inbox.put(Envelope(Look()))
 
@@ -83,6 +102,15 @@ class Asked(msgspec.Struct):
     asker: str
     asked: str
     answer: asyncio.Future[Message]
+    question: Position | None = None
+    """Where the question stands in the log, once it does."""
+    due: datetime | None = None
+    """An answer of a later turn comes too late."""
+
+    def answered_by(self, new: NewMessage, at: datetime) -> bool:
+        """Tell whether a message is the answer; the store decides by the same rule."""
+        in_time = self.due is None or at <= self.due
+        return in_time and self.asked == new.sender and new.to == To.bot(self.asker)
 
 
 class Board:
@@ -93,11 +121,15 @@ class Board:
         self.channels: set[str] = set()
         self.subscriptions: dict[tuple[str, str], Subscription] = {}
         self.asks: dict[MessageId, Asked] = {}
+        self.head = Position(0)
+        """The last position of the log."""
+        self.redriving: set[Position] = set()
+        """Dead letters that somebody has tried again just now."""
         self._hearers: dict[str, list[tuple[Line, bool]]] = {}
 
     async def load(self, store: Store) -> None:
         """Read the board from the store; nothing may be committed meanwhile."""
-        head = (await store.head()).position
+        head = self.head = (await store.head()).position
         for row in await store.bots():
             line = self.bots[row.name] = Line(row.name, row.kind, row.description, row.declared, head)
             line.removed = row.removed
@@ -108,6 +140,21 @@ class Board:
         """Return the bot of that name if it is on the board."""
         line = self.bots.get(name)
         return line if line is not None and line.removed is None else None
+
+    def must_find(self, name: str) -> Line:
+        """Return the bot of that name, or refuse the name."""
+        line = self.find(name)
+        if line is None:
+            raise NotFound(no_such("bot", name, [one for one in self.bots if self.find(one)]), name=name)
+        return line
+
+    def check_since(self, since: int | None) -> Position | None:
+        """Return the position that a subscription shall begin at, or refuse one that is not in the log."""
+        if since is not None and not 0 <= since <= self.head:
+            raise PositionUnknown(
+                f"A subscription cannot begin at {since}: the log goes from 0 to {self.head}.", head=self.head
+            )
+        return None if since is None else Position(since)
 
     def listens(self, bot: str) -> list[Subscription]:
         """Return the open subscriptions of a bot."""
@@ -122,8 +169,10 @@ class Board:
             facts = [ChannelCreated(channel)]
             turn.append(channel_stream(channel), "channel", facts, expected=None, cause=cause)
 
-    def answer_ask(self, turn: Turn, question: MessageId, by: str, asker: str, answer: Place) -> None:
-        """Have a message of a turn answer an ask, if it may."""
+    def answer_ask(self, turn: Turn, question: MessageId, by: str, asker: str, to: To, answer: Place) -> None:
+        """Have a message of a turn answer an ask, if it may; one that goes elsewhere is no answer."""
+        if to != To.bot(asker):
+            return
         turn.change(AnswerAsk(question, by, answer))
         if self.find(asker) is not None:
             turn.change(SettleAnswer(BotName(asker), question, answer))
@@ -132,6 +181,7 @@ class Board:
 
     def committed(self, turn: Turn, receipt: Receipt) -> None:
         """Take in the facts of a turn, in order."""
+        self.head = Position(receipt.first + receipt.count - 1)
         if turn.tenant != DEFAULT_TENANT:
             return
         position = receipt.first
@@ -151,13 +201,18 @@ class Board:
 
     def _route(self, turn: Turn, receipt: Receipt, position: Position, new: NewMessage) -> None:
         message = _written(turn, receipt, position, new)
+        if new.asks and new.id in self.asks:
+            self.asks[new.id].question = position
         if new.reply_to is not None:
             asked = self.asks.get(new.reply_to)
-            if asked is not None and asked.asked == new.sender and asked.asker == new.to.name:
+            if asked is not None and asked.answered_by(new, turn.at):
                 del self.asks[new.reply_to]
                 if not asked.answer.done():
                     asked.answer.set_result(message)
-            if any(type(entry) is SettleAnswer and entry.question == new.reply_to for entry in turn.entries):
+            if any(
+                type(entry) is SettleAnswer and _placed(entry.answer, receipt) == position
+                for entry in turn.entries
+            ):
                 return  # it reaches no handler
         if new.to.kind == "bot":
             line = self.bots.get(new.to.name)
@@ -219,8 +274,18 @@ class Board:
 
     # ── asks ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def wait_for(self, question: MessageId, asker: str, asked: str) -> asyncio.Future[Message]:
-        """Return what the answer to a question will be found in; refuse a wait that could never end."""
+    def wait_for(
+        self,
+        question: MessageId,
+        asker: str,
+        asked: str,
+        position: Position | None = None,
+        due: datetime | None = None,
+    ) -> asyncio.Future[Message]:
+        """Return what the answer to a question will be found in; refuse a wait that could never end.
+
+        `position` is where the question stands, if it was asked before, and `due` when its answer is.
+        """
         waits: dict[str, list[str]] = {}
         for one in self.asks.values():
             waits.setdefault(one.asker, []).append(one.asked)
@@ -235,8 +300,16 @@ class Board:
                 seen.add(name)
                 ahead += waits.get(name, [])
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self.asks[question] = Asked(asker, asked, answer)
+        self.asks[question] = Asked(asker, asked, answer, position, due)
         return answer
+
+    def waits_itself(self, bot: str) -> bool:
+        """Tell whether a bot waits for an answer."""
+        return any(one.asker == bot for one in self.asks.values())
+
+    def questions_of(self, bot: str) -> set[Position]:
+        """Return where the questions stand that a bot waits for an answer to."""
+        return {one.question for one in self.asks.values() if one.asker == bot and one.question is not None}
 
     def forget(self, question: MessageId) -> None:
         """Nobody waits for this answer any more."""
@@ -251,6 +324,10 @@ _LEARN: dict[type, Callable[[Board, msgspec.Struct, Position], None]] = {
     Subscribed: Board._subscribed,  # type: ignore[dict-item]  # noqa: SLF001 - as above
     Unsubscribed: Board._unsubscribed,  # type: ignore[dict-item]  # noqa: SLF001 - as above
 }
+
+
+def _placed(place: Place, receipt: Receipt) -> Position:
+    return place if isinstance(place, int) else receipt.position(place)
 
 
 def _written(turn: Turn, receipt: Receipt, position: Position, new: NewMessage) -> Message:

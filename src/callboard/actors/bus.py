@@ -11,28 +11,36 @@ so a thousand callers share one commit; what falls due later is in `calendar.py`
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
+import structlog
 
-from callboard.actors import letters
-from callboard.actors.asking import Services, check_sendable, within
+from callboard.actors import clearing, letters
+from callboard.actors.asking import ASK, Question, Services, within
 from callboard.actors.board import Board, Line
-from callboard.actors.children import ChildStatus
+from callboard.actors.children import StopChild
+from callboard.actors.composing import compose
+from callboard.actors.guests import KINDS, Guests
+from callboard.actors.listing import Listing, listed
 from callboard.actors.sitting import DELAYED, Delayed, keep, written
 from callboard.actors.supervisor import Supervisor
 from callboard.bot import Say
-from callboard.changes import KeepKey
+from callboard.changes import CloseWait, KeepKey, MoveCursor, OpenWait
 from callboard.errors import (
     AskTimeout,
+    CallboardError,
     ChannelInUse,
     Conflict,
     ConstraintViolated,
     KeyReused,
     NotFound,
     ShuttingDown,
+    StoreUnavailable,
 )
 from callboard.facts import encode
 from callboard.ids import (
@@ -43,6 +51,7 @@ from callboard.ids import (
     Position,
     PrincipalId,
     TimerId,
+    WaitId,
 )
 from callboard.membership import (
     BotDeclared,
@@ -53,10 +62,14 @@ from callboard.membership import (
     channel_stream,
     matches,
 )
-from callboard.messages import Message, To, check_name, check_pattern, hops_allowed
-from callboard.spelling import did_you_mean
-from callboard.store import Subscription
+from callboard.messages import Message, To, check_name, check_new_bot, check_pattern
+from callboard.spelling import did_you_mean, no_such
 from callboard.turn import Turn
+
+_log = structlog.get_logger("callboard.bus")
+
+CODED = frozenset({"python", "webhook"})
+"""Kinds of bots that are there because code or configuration says so."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -69,20 +82,6 @@ class Sent(msgspec.Struct, frozen=True):
     """The idempotency key was used before: this is what came of it then."""
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """One bot, as an operator sees it."""
-
-    name: str
-    kind: str
-    description: str
-    state: str
-    """`running`, `backing_off`, `quarantined`, `absent` (no code is loaded for it) or `removed`."""
-    since: Position
-    removed: Position | None
-    subscriptions: list[Subscription]
-    last_error: str | None
-
-
 class Bus:
     """What the house holds of the bus."""
 
@@ -91,6 +90,8 @@ class Bus:
         self._services = services
         self.supervisor: Supervisor | None = None
         """Keeps the actors of bots alive; set once it runs."""
+        self.guests = Guests(services, self.declare)
+        """Bots outside and persons, and their inboxes."""
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,12 +110,19 @@ class Bus:
         key: str | None = None,
     ) -> Sent:
         """Send or publish from outside a handler; the same key again gives what came of it the first time."""
-        said, asker = await self._compose(to, type, json, headers, reply_to, conversation, after)
+        said, asker = await compose(
+            *(self._services, to, type, json),
+            headers=headers,
+            reply_to=reply_to,
+            conversation=conversation,
+            after=after,
+        )
         scope, digest = f"send:{sender}", _digest(said)
         if key is not None:
             known = await self._repeated(scope, key, digest)
             if known is not None:
                 return known
+        self._services.pace.take(sender, to)
         turn = self._services.journal.turn(principal=principal)
         if after > 0:
             return await self._send_later(turn, said, sender, key)
@@ -122,7 +130,7 @@ class Bus:
             self.board.make_channel(turn, to.name)
         ref = turn.post(written(said, sender, 0, None))
         if asker is not None and said.reply_to is not None:
-            self.board.answer_ask(turn, said.reply_to, sender, asker, ref)
+            self.board.answer_ask(turn, said.reply_to, sender, asker, said.to, ref)
         if key is not None:
             turn.change(KeepKey(scope, key, digest, ref))
         try:
@@ -147,45 +155,49 @@ class Bus:
         conversation: str | None = None,
     ) -> Message:
         """Ask a bot from outside a handler, and return its answer. Raises AskTimeout."""
-        said, _ = await self._compose(to, type, json, headers, None, conversation, 0.0)
+        said, _ = await compose(self._services, to, type, json, headers=headers, conversation=conversation)
+        self._services.pace.take(sender, to)
         answer = self.board.wait_for(said.id, sender, to.name)
+        wait: WaitId | None = None
+        """Of a bot outside that asks: by this its answer is known from one that comes too late."""
         try:
             turn = self._services.journal.turn(principal=principal)
-            turn.post(written(said, sender, 0, None, asks=True))
-            await self._services.journal.commit(turn)
+            ref = turn.post(written(said, sender, 0, None, asks=True))
+            if self.board.find(sender) is not None:
+                wait = WaitId(self._services.ids.new())
+                due, what = turn.at + timedelta(seconds=seconds), Question(to.name, Position(0), 0, "")
+                owner = bot_stream(BotName(sender))
+                turn.change(OpenWait(wait, owner, ASK, str(said.id), ref, due, encode(what)))
+            receipt = await self._services.journal.commit(turn)
             late = AskTimeout(
                 f"{to.name} did not answer within {seconds:g} s; the question is {said.id}.",
                 question=str(said.id),
             )
-            return await within(self._services.clock, seconds, answer, late)
+            try:
+                return await within(self._services.clock, seconds, answer, late)
+            except AskTimeout:
+                await self._say_if_dead(said, receipt.position(ref))
+                raise
         finally:
             self.board.forget(said.id)
+            if wait is not None:
+                await asyncio.shield(self._close(wait))
 
-    async def _compose(
-        self,
-        to: To,
-        type_: str,
-        json: str,
-        headers: Mapping[str, str] | None,
-        reply_to: MessageId | None,
-        conversation: str | None,
-        after: float,
-    ) -> tuple[Say, str | None]:
-        """Return what is to be said, checked, and who asked if it answers an ask."""
-        check_name(to.kind, to.name)
-        check_name("message type", type_)
-        hops_allowed(headers or {})
-        earlier = None
-        if reply_to is not None:
-            earlier = await self._services.store.message(reply_to)
-            if earlier is None:
-                raise NotFound(f"There is no message {reply_to} to reply to.")
-        known = earlier is not None and earlier.sender == to.name
-        check_sendable(self.board, self._services.message_bytes, to, json, known=known)
-        name = MessageId(self._services.ids.new())
-        talk = conversation or (earlier.conversation if earlier else None) or str(name)
-        said = Say(name, to, type_, json, dict(headers or {}), reply_to, talk, after)
-        return said, earlier.sender if earlier is not None and earlier.asks else None
+    async def _say_if_dead(self, question: Say, position: Position) -> None:
+        """Raise an AskTimeout that says more, if the question itself became a dead letter."""
+        with contextlib.suppress(StoreUnavailable):  # that there was no answer is true all the same
+            given = await self._services.store.delivery(BotName(question.to.name), position)
+            if given is not None and given.outcome == "dead":
+                text = f"{question.to.name} gave up the question {question.id}, which is a dead letter"
+                raise AskTimeout(f"{text}: {given.error}", question=str(question.id)) from None
+
+    async def _close(self, wait: WaitId) -> None:
+        turn = self._services.journal.turn()
+        turn.change(CloseWait(wait))
+        try:
+            await self._services.journal.commit(turn)
+        except CallboardError as error:  # its bot closes it when it is started anew
+            _log.warning("bus.wait_not_closed", wait=str(wait), reason=error.message)
 
     async def _repeated(self, scope: str, key: str, digest: str) -> Sent | None:
         known = await self._services.store.key(scope, key)
@@ -230,7 +242,7 @@ class Bus:
         """Take a channel off the board; what was said on it stays in the log."""
         channel = ChannelName(check_name("channel", name))
         if channel not in self.board.channels:
-            raise NotFound(f"There is no channel {name!r}{did_you_mean(name, self.board.channels) or '.'}")
+            raise NotFound(no_such("channel", name, self.board.channels), name=name)
         hearers = sorted(
             one.bot
             for one in self.board.subscriptions.values()
@@ -255,12 +267,13 @@ class Bus:
         principal: PrincipalId = SYSTEM,
     ) -> None:
         """Have a bot listen to a channel or a pattern; again has no effect."""
-        line = self._line(bot)
+        line = self.board.must_find(bot)
         check_pattern(pattern)
         if (bot, pattern) in self.board.subscriptions:
             return
+        begin = self.board.check_since(since)
         turn = self._services.journal.turn(principal=principal)
-        facts: list[msgspec.Struct] = [Subscribed(line.name, pattern, since, own)]
+        facts: list[msgspec.Struct] = [Subscribed(line.name, pattern, begin, own)]
         turn.append(bot_stream(line.name), "bot", facts, expected=None)
         if "*" not in pattern:
             self.board.make_channel(turn, pattern)
@@ -268,7 +281,7 @@ class Bus:
 
     async def unsubscribe(self, bot: str, pattern: str, *, principal: PrincipalId = SYSTEM) -> None:
         """Have a bot listen no longer; what was said before is still delivered."""
-        line = self._line(bot)
+        line = self.board.must_find(bot)
         if (bot, pattern) not in self.board.subscriptions:
             listens = [one.pattern for one in self.board.listens(bot)]
             raise NotFound(f"{bot} does not listen to {pattern!r}{did_you_mean(pattern, listens) or '.'}")
@@ -276,20 +289,31 @@ class Bus:
         turn.append(bot_stream(line.name), "bot", [Unsubscribed(line.name, pattern)], expected=None)
         await self._services.journal.commit(turn)
 
-    def _line(self, bot: str) -> Line:
-        line = self.board.find(bot)
-        if line is None:
-            near = did_you_mean(bot, [name for name in self.board.bots if self.board.find(name)])
-            raise NotFound(f"There is no bot called {bot!r}{near or '.'}")
-        return line
-
     # ── bots ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def declare(self, name: str, kind: str, description: str, patterns: Mapping[str, bool]) -> Line:
+    async def declare(
+        self,
+        name: str,
+        kind: str,
+        description: str,
+        patterns: Mapping[str, bool],
+        *,
+        principal: PrincipalId = SYSTEM,
+    ) -> Line:
         """Put a bot on the board, and make the subscriptions in its code what they are there."""
-        bot = BotName(check_name("bot", name))
+        bot = BotName(check_new_bot(name))
         line = self.board.find(bot)
+        if line is not None and line.kind != kind and KINDS & {kind, line.kind}:
+            raise Conflict(
+                f"{bot} is on the board as a bot of the kind {line.kind}: choose another name, or remove "
+                "that one first.",
+                bot=bot,
+                kind=line.kind,
+            )
         facts: list[msgspec.Struct] = []
+        again = bot in self.board.bots and line is None
+        if again:  # what it had before itself when it was removed is settled first
+            await clearing.bury_rest(self._services, self.board.bots[bot])
         if line is None or (line.kind, line.description) != (kind, description):
             facts.append(BotDeclared(bot, kind, description))
         listens = {one.pattern: one for one in self.board.listens(bot)}
@@ -304,8 +328,10 @@ class Bus:
             if pattern not in listens or (listens[pattern].declared and listens[pattern].own is not own)
         ]
         if facts:
-            turn = self._services.journal.turn()
-            turn.append(bot_stream(bot), "bot", facts, expected=None)
+            turn = self._services.journal.turn(principal=principal)
+            (ref, *_) = turn.append(bot_stream(bot), "bot", facts, expected=None)
+            if again:
+                turn.change(MoveCursor(bot, ref))
             for pattern in patterns:
                 if "*" not in pattern:
                     self.board.make_channel(turn, pattern)
@@ -314,33 +340,41 @@ class Bus:
 
     def listing(self) -> list[Listing]:
         """Return all bots that were ever declared, by name, and how each is."""
-        children: dict[str, ChildStatus] = {}
-        if self.supervisor is not None:
-            children = {child.name: child for child in self.supervisor.status()}
-        found = []
-        for name in sorted(self.board.bots):
-            line, child = self.board.bots[name], children.get(name)
-            state = "absent" if child is None else child.state.value
-            found.append(
-                Listing(
-                    name=line.name,
-                    kind=line.kind,
-                    description=line.description,
-                    state=state if line.removed is None else "removed",
-                    since=line.declared,
-                    removed=line.removed,
-                    subscriptions=self.board.listens(name),
-                    last_error=child.last_error if child else None,
-                )
-            )
-        return found
+        return listed(self.board, self.supervisor.status() if self.supervisor is not None else ())
 
     async def restart(self, bot: str) -> None:
         """Start a bot again that was set aside."""
-        self._line(bot)
+        line = self.board.must_find(bot)
         if self.supervisor is None:
             raise ShuttingDown("The bots are not running now: try again in a moment.")
+        if line.name not in {child.name for child in self.supervisor.status()}:
+            raise Conflict(
+                f"{bot} is absent: no code is loaded for it, so there is nothing to start.", bot=bot
+            )
         self.supervisor.restart(bot)
+
+    async def remove(self, bot: str, *, principal: PrincipalId = SYSTEM) -> int:
+        """Take a bot off the board; what waits for it becomes dead letters, and their number is returned."""
+        line = self.board.must_find(bot)
+        children = {child.name for child in self.supervisor.status()} if self.supervisor else set()
+        if self.supervisor is not None and bot in children:
+            if line.kind in CODED:
+                raise Conflict(
+                    f"The code of {bot} is loaded: take it out of bots/ or the configuration, and reload."
+                )
+            await self.supervisor.actor_ref.ask(StopChild(bot))
+        await clearing.remove(self._services, line, principal)
+        return await clearing.bury_rest(self._services, line)
+
+    async def finish_removals(self) -> None:
+        """Bury what still waits for removed bots: a crash may have come between the removal and this."""
+        for line in list(self.board.bots.values()):
+            if line.removed is not None:
+                await clearing.bury_rest(self._services, line)
+
+    async def expire(self, before: datetime) -> int:
+        """Make dead letters of what was sent before a time and still waits, for each bot on the board."""
+        return await clearing.expire(self._services, before)
 
     # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────
 

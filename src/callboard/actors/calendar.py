@@ -114,7 +114,7 @@ class Calendar(LoopActor[Due]):
                 board.make_channel(turn, to.name)
             ref = turn.post(written(said, kept.sender, kept.hops, kept.cause))
             if earlier is not None and earlier.asks:
-                board.answer_ask(turn, earlier.id, kept.sender, earlier.sender, ref)
+                board.answer_ask(turn, earlier.id, kept.sender, earlier.sender, to, ref)
         turn.change(DropTimer(timer.id))
         await self._services.journal.commit(turn)
 

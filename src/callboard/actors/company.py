@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 
 from callboard.actors.asking import Services
 from callboard.actors.board import Board
@@ -16,7 +17,9 @@ from callboard.actors.bot import BotActor, schedules
 from callboard.actors.bus import Bus
 from callboard.actors.calendar import Calendar
 from callboard.actors.children import Child, Describe, Request, StartChild
+from callboard.actors.guard import Alert
 from callboard.actors.journal import Journal, JournalActor
+from callboard.actors.pace import Pace
 from callboard.actors.runtime import Ref
 from callboard.actors.supervisor import Supervisor
 from callboard.actors.timers import CancelTimer, DescribeTimers, SetTimer
@@ -25,6 +28,7 @@ from callboard.clock import Clock
 from callboard.errors import MemoryUnreadable
 from callboard.ids import Ids
 from callboard.store import Store, Timer
+from callboard.terms import Terms, terms_of
 
 TimersRef = Ref[SetTimer | CancelTimer | DescribeTimers]
 
@@ -32,7 +36,7 @@ TimersRef = Ref[SetTimer | CancelTimer | DescribeTimers]
 class Company:
     """The board, the bus, the calendar, and the supervisor of bots."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of whoever puts the house together
         self,
         store: Store,
         journal: Journal,
@@ -43,13 +47,19 @@ class Company:
         message_bytes: int,
         grace: float,
         chance: Callable[[], random.Random] = random.Random,
+        unclean: bool = False,
+        pair_rate: int = 0,
     ) -> None:
         self.board = Board()
         self._store = store
         self._writer = writer
         self._chance = chance
         self._timers: TimersRef | None = None
-        self.services = Services(store, journal, self.board, clock, ids, message_bytes, self._arm)
+        self.services = Services(
+            *(store, journal, self.board, clock, ids, message_bytes, self._arm),
+            Alert(unclean=unclean),
+            Pace(clock, pair_rate),
+        )
         self.bus = Bus(self.services)
         self.calendar = Calendar(self.services, self.set_timer)
         self._grace = grace
@@ -65,6 +75,9 @@ class Company:
         self._writer.on_committed = self.board.committed
         await root.ask(StartChild(self._calendar_child()))
         await root.ask(StartChild(self._bots_child()))
+        await self.bus.finish_removals()
+        if self.bus.supervisor is not None:
+            self.bus.guests.open(self.bus.supervisor)
 
     def _arm(self, timer: Timer) -> None:
         self.calendar.arm(timer)
@@ -90,14 +103,35 @@ class Company:
         self.bus.supervisor = supervisor
         return Child("bots", lambda: supervisor, vital=True)
 
-    async def engage(self, cls: type[Bot], shape: Shape) -> None:
-        """Put a python bot on the board and start its actor."""
-        patterns = dict.fromkeys(cls.subscribes, cls.hears_itself)
-        line = await self.bus.declare(shape.name, "python", shape.description, patterns)
-        await self.calendar.reconcile(line.name, schedules(shape))
+    async def expire(self, after: float | None) -> None:
+        """Give up what has waited for so many seconds for a bot that is absent or behind; None is never."""
+        if after is not None:
+            await self.bus.expire(self.services.clock.now() - timedelta(seconds=after))
+
+    async def engage(
+        self, cls: type[Bot], shape: Shape, terms: Terms | None = None, *, kind: str = "python"
+    ) -> None:
+        """Put a bot on the board and start its actor; without terms, on those of its class."""
+        terms = terms or terms_of(cls, shape)
+        patterns = dict.fromkeys(terms.subscribes, terms.hears_itself)
+        line = await self.bus.declare(shape.name, kind, terms.description, patterns)
+        line.schedules = schedules(shape)
+        line.handles = tuple(sorted(shape.handlers.keys() - line.schedules))
+        await self.calendar.reconcile(line.name, line.schedules)
 
         def make() -> BotActor:
-            return BotActor(cls, shape, line, self.services, set_timer=self.set_timer, chance=self._chance())
+            return BotActor(
+                *(cls, shape, line, self.services),
+                terms=terms,
+                set_timer=self.set_timer,
+                chance=self._chance(),
+            )
 
         if self.bus.supervisor is not None:
             self.bus.supervisor.start_child(Child(shape.name, make))
+
+    async def dismiss(self, name: str) -> None:
+        """End the actor of a bot, if it has one: the bot stays on the board, and its messages wait."""
+        supervisor = self.bus.supervisor
+        if supervisor is not None and any(child.name == name for child in supervisor.status()):
+            await supervisor.stop_child(name)

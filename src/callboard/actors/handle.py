@@ -33,6 +33,9 @@ M_contra = TypeVar("M_contra", contravariant=True)
 DEFAULT_TIMEOUT = 5.0
 """Seconds that an asker waits unless it says otherwise."""
 
+LAST_MOMENT = 0.5
+"""Seconds that an actor has at least between being cancelled and being left behind."""
+
 _log = structlog.get_logger("callboard.actors")
 
 
@@ -264,7 +267,8 @@ class Handle(Generic[M_contra]):
         if grace is not None:
             now = self._clock.monotonic()
             alarms.append(self._clock.call_at(now + grace, task.cancel))
-            alarms.append(self._clock.call_at(now + 2 * grace, _answer, ended, "too late"))
+            late = now + grace + max(grace, LAST_MOMENT)
+            alarms.append(self._clock.call_at(late, _answer, ended, "too late"))
         try:
             outcome = await ended
         finally:

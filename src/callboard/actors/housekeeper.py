@@ -1,4 +1,4 @@
-"""The housekeeper: takes away, once an hour, what retention no longer keeps.
+"""The housekeeper: each hour it gives up what waited too long, and takes away what retention does not keep.
 
 It is started only where something may ever go, so a server that keeps everything has no timer for this. What
 it took is put into the log; a look that found nothing is not.
@@ -6,7 +6,7 @@ it took is put into the log; a look that found nothing is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -33,12 +33,19 @@ class Housekeeper(LoopActor[Look]):
     """Prunes by the clock."""
 
     def __init__(
-        self, store: Store, journal: Journal, retention: Callable[[], Retention], *, clock: Clock
+        self,
+        store: Store,
+        journal: Journal,
+        retention: Callable[[], Retention],
+        expire: Callable[[], Awaitable[object]],
+        *,
+        clock: Clock,
     ) -> None:
         super().__init__(name="housekeeper", clock=clock)
         self._store = store
         self._journal = journal
         self._retention = retention
+        self._expire = expire
         self._alarm: Alarm | None = None
 
     async def on_start(self) -> None:
@@ -46,6 +53,7 @@ class Housekeeper(LoopActor[Look]):
 
     async def on_receive(self, message: Look) -> None:  # noqa: ARG002 - there is but one
         try:
+            await self._expire()
             await self._prune()
         except CallboardError as error:
             _log.warning("retention.failed", code=error.code, reason=error.message)
@@ -58,7 +66,10 @@ class Housekeeper(LoopActor[Look]):
         self._forget()
 
     async def _prune(self) -> None:
-        taken = await self._store.prune(self._retention())
+        wanted = self._retention()
+        if wanted == Retention():
+            return
+        taken = await self._store.prune(wanted)
         if taken.messages or taken.streams:
             _log.info("retention.took", messages=taken.messages, streams=taken.streams)
             turn = self._journal.turn()

@@ -10,8 +10,6 @@ import msgspec
 import structlog
 
 from callboard.actors.asking import Services
-from callboard.actors.bot import Retry
-from callboard.actors.runtime import Envelope
 from callboard.actors.sitting import written
 from callboard.bot import Say
 from callboard.changes import RecordDelivery
@@ -26,6 +24,17 @@ _log = structlog.get_logger("callboard.bus")
 
 async def redrive(services: Services, letter: Position, principal: PrincipalId) -> None:
     """Have a dead letter tried again: fresh attempts, beside the stream, hops counted from 0."""
+    redriving = services.board.redriving
+    if letter in redriving:
+        raise Conflict(f"The dead letter {letter} is being redriven just now.")
+    redriving.add(letter)
+    try:
+        await _redrive(services, letter, principal)
+    finally:
+        redriving.discard(letter)
+
+
+async def _redrive(services: Services, letter: Position, principal: PrincipalId) -> None:
     dead = await _dead(services, letter)
     if dead.redriven is not None:
         raise Conflict(f"The dead letter {letter} was redriven already, at position {dead.redriven}.")
@@ -48,8 +57,8 @@ async def redrive(services: Services, letter: Position, principal: PrincipalId) 
         )
     await services.journal.commit(turn)
     line = services.board.find(dead.bot)
-    if line is not None and line.ref is not None and dead.message is not None:
-        line.ref.actor_inbox.put_back([Envelope(Retry())])
+    if line is not None and dead.message is not None:
+        line.look(again=True)
     _log.info("bus.redriven", letter=letter, at=ref.index)
 
 

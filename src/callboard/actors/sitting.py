@@ -19,17 +19,18 @@ from callboard.changes import (
     CloseWait,
     KeepTimer,
     MoveCursor,
+    Place,
     RecordDelivery,
     SaveMemory,
 )
-from callboard.errors import HandlerTimeout
+from callboard.errors import HandlerTimeout, TurnTooLarge
 from callboard.facts import encode
 from callboard.ids import BotName, MessageId, Position, PrincipalId, StreamId, TimerId, WaitId
 from callboard.membership import Subscribed, Unsubscribed, bot_stream
 from callboard.messages import Message, To, hops_allowed
 from callboard.mishaps import DeadLettered, DeliveryFailed, Reason
 from callboard.store import Timer
-from callboard.turn import NO_METADATA, NewMessage, Turn
+from callboard.turn import NO_METADATA, Mark, NewMessage, Turn
 
 FULL_ENTRIES = 256
 FULL_BYTES = 1 << 20
@@ -68,6 +69,8 @@ class Delivered(msgspec.Struct, frozen=True):
     """The subscription whose catch-up it belongs to."""
     beside: bool = False
     """It is tried again beside the stream, and moves no cursor."""
+    deaths: int = 0
+    """How often the process ended while it was being handled."""
 
     @property
     def hops(self) -> int:
@@ -88,6 +91,9 @@ class Sitting:
         self._board = board
         self._stream = bot_stream(bot)
         self._cursors: dict[Position | None, Position] = {}
+        self._listens: dict[str, bool] = {}
+        self._made: set[str] = set()
+        """Subscriptions that it changes and channels that it makes: the board hears of both at the commit."""
 
     @property
     def full(self) -> bool:
@@ -100,19 +106,28 @@ class Sitting:
         waits: Sequence[WaitId],
         answered: dict[MessageId, str],
     ) -> None:
-        """Add a message that was handled, and all that its handler wants; `answered` are asks by question."""
-        message = given.message
-        for want in wants:
-            if isinstance(want, Say):
-                self._say(given, want, answered)
-            elif isinstance(want, Listen):
-                self._listen(message, want)
-            else:
-                self._unlisten(message, want)
-        self._close(waits)
-        self.turn.change(
-            RecordDelivery(self._bot, message.position, "handled", given.attempt, redriven=given.redriven)
-        )
+        """Add a message that was handled, and all that its handler wants; `answered` are asks by question.
+
+        If not all of it fits, none of it is added: it raises TurnTooLarge.
+        """
+        before = self._mark()
+        try:
+            for want in wants:
+                if isinstance(want, Say):
+                    self._say(given, want, answered)
+                elif isinstance(want, Listen):
+                    self._listen(given.message, want)
+                else:
+                    self._unlisten(given.message, want)
+            self._close(waits)
+            self.turn.change(
+                RecordDelivery(
+                    self._bot, given.message.position, "handled", given.attempt, redriven=given.redriven
+                )
+            )
+        except BaseException:
+            self._cut(before)
+            raise
         self.settle(given)
 
     def failed(
@@ -122,14 +137,19 @@ class Sitting:
         fact = DeliveryFailed(
             self._bot, given.message.position, given.attempt, error[:LONGEST_ERROR], _end(traceback)
         )
-        self.turn.append(self._stream, "bot", [fact], expected=None, cause=given.message.position)
-        self.turn.change(
-            RecordDelivery(
-                *(self._bot, given.message.position, "retrying", given.attempt, again),
-                error[:LONGEST_ERROR],
-                redriven=given.redriven,
+        before = self.turn.mark()
+        try:
+            self.turn.append(self._stream, "bot", [fact], expected=None, cause=given.message.position)
+            self.turn.change(
+                RecordDelivery(
+                    *(self._bot, given.message.position, "retrying", given.attempt, again),
+                    error[:LONGEST_ERROR],
+                    redriven=given.redriven,
+                )
             )
-        )
+        except TurnTooLarge:
+            self.turn.cut(before)
+            raise
         self.settle(given, cursor=not hold)
 
     def dead(
@@ -141,21 +161,45 @@ class Sitting:
             *(self._bot, reason, error[:LONGEST_ERROR], message.position, message.id, message.sender),
             *(message.to, message.type, given.attempt, _end(traceback)),
         )
-        self.turn.append(self._stream, "bot", [letter], expected=None, cause=message.position)
-        self._close(waits)
+        before = self.turn.mark()
+        try:
+            self.turn.append(self._stream, "bot", [letter], expected=None, cause=message.position)
+            self._close(waits)
+            self.turn.change(
+                RecordDelivery(
+                    *(self._bot, message.position, "dead", given.attempt, None, error[:LONGEST_ERROR]),
+                    redriven=given.redriven,
+                )
+            )
+        except TurnTooLarge:
+            self.turn.cut(before)
+            raise
+        self.settle(given)
+
+    def begins(self, given: Delivered) -> None:
+        """Note that an attempt is about to begin; what an earlier one left behind stays noted with it."""
         self.turn.change(
             RecordDelivery(
-                *(self._bot, message.position, "dead", given.attempt, None, error[:LONGEST_ERROR]),
+                *(self._bot, given.message.position, "started", given.attempt - 1),
+                deaths=given.deaths,
                 redriven=given.redriven,
             )
         )
-        self.settle(given)
 
     def settle(self, given: Delivered, *, cursor: bool = True) -> None:
         """Count the message; its cursor moves when the sitting is closed."""
         self.count += 1
         if cursor and not given.beside:
             self._cursors[given.catch_up] = given.message.position
+
+    def _mark(self) -> tuple[Mark, int, dict[str, bool], set[str]]:
+        # Copies only of what is there: hardly any message subscribes, or makes a channel.
+        return self.turn.mark(), len(self.timers), dict(self._listens), set(self._made)
+
+    def _cut(self, before: tuple[Mark, int, dict[str, bool], set[str]]) -> None:
+        mark, timers, self._listens, self._made = before
+        self.turn.cut(mark)
+        del self.timers[timers:]
 
     def reach(self, catch_up: Position, position: Position) -> None:
         """Note that a catch-up has come so far."""
@@ -198,12 +242,13 @@ class Sitting:
         if want.after > 0:
             self._later(message, want, hops)
             return
-        if want.to.kind == "channel":
+        if want.to.kind == "channel" and want.to.name not in self._made:
             self._board.make_channel(self.turn, want.to.name, cause=message.position)
+            self._made.add(want.to.name)
         ref = self.turn.post(written(want, self._bot, hops, message.position))
         asker = answered.get(want.reply_to) if want.reply_to is not None else None
         if asker is not None and want.reply_to is not None:
-            self._board.answer_ask(self.turn, want.reply_to, self._bot, asker, ref)
+            self._board.answer_ask(self.turn, want.reply_to, self._bot, asker, want.to, ref)
 
     def _later(self, message: Message, want: Say, hops: int) -> None:
         kept = Delayed(
@@ -214,22 +259,27 @@ class Sitting:
         self.timers.append(keep(self.turn, TimerId(want.id), due, self._stream, DELAYED, encode(kept)))
 
     def _listen(self, message: Message, want: Listen) -> None:
-        if (self._bot, want.pattern) not in self._board.subscriptions:
+        if not self._hears(want.pattern):
+            self._listens[want.pattern] = True
             since = None if want.since is None else Position(want.since)
             fact = Subscribed(self._bot, want.pattern, since, want.own)
             self.turn.append(self._stream, "bot", [fact], expected=None, cause=message.position)
 
     def _unlisten(self, message: Message, want: Unlisten) -> None:
-        if (self._bot, want.pattern) in self._board.subscriptions:
+        if self._hears(want.pattern):
+            self._listens[want.pattern] = False
             fact = Unsubscribed(self._bot, want.pattern)
             self.turn.append(self._stream, "bot", [fact], expected=None, cause=message.position)
+
+    def _hears(self, pattern: str) -> bool:
+        return self._listens.get(pattern, (self._bot, pattern) in self._board.subscriptions)
 
     def _close(self, waits: Sequence[WaitId]) -> None:
         for wait in waits:
             self.turn.change(CloseWait(wait))
 
 
-def written(want: Say, sender: str, hops: int, cause: Position | None, *, asks: bool = False) -> NewMessage:
+def written(want: Say, sender: str, hops: int, cause: Place | None, *, asks: bool = False) -> NewMessage:
     """Return what a turn of the journal takes for what a handler said."""
     headers = encode(dict(want.headers)) if want.headers else NO_METADATA
     return NewMessage(
@@ -251,7 +301,12 @@ def said(error: BaseException) -> str:
     """Return an error as one line."""
     if isinstance(error, HandlerTimeout):
         return error.message
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return storable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
+def storable(text: str) -> str:
+    """Return a text without what is no Unicode: an error may quote anything."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _end(traceback: str | None) -> str | None:

@@ -157,6 +157,11 @@ class Supervisor(LoopActor[Request]):
         """Return every child, in the order of starting."""
         return tuple(record.status() for record in self._records.values())
 
+    def find_child(self, name: str) -> tuple[Ref[Any] | None, State | None]:
+        """Return the actor of a child, if it has one now, and what the child is doing, if there is one."""
+        record = self._records.get(name)
+        return (None, None) if record is None else (record.ref, record.state)
+
     def start_child(self, child: Child) -> Ref[Any] | None:
         """Start a new child; None if it could not be made now and will be tried again by its policy."""
         if self._stopping:
@@ -172,7 +177,7 @@ class Supervisor(LoopActor[Request]):
         """Start a quarantined or waiting child now, as if it had never failed."""
         record = self._record(name)
         if self._stopping or record.ref is not None:
-            text = f"{name} is {record.state.value}; only a child that is down can be started again."
+            text = f"{name} is {record.state.value}: only what is down can be started again."
             raise Conflict(text, name=name)
         record.disarm()
         record.recent.clear()

@@ -92,10 +92,11 @@ def audit(
     if limit is None and (format == "text" or place.as_json):
         limit = 100
     with place.client() as client:
-        rows = pages(lambda after, count: read(client, after, count), limit)
         if place.as_json:
-            terminal.document({"data": list(rows)})
-        elif format == "jsonl":
+            terminal.document(_whole(lambda after, count: read(client, after, count), limit or PAGE))
+            return DONE
+        rows = pages(lambda after, count: read(client, after, count), limit)
+        if format == "jsonl":
             _lines(rows)
         elif format == "csv":
             _csv(rows)
@@ -122,6 +123,19 @@ def _reader(
         channel = one.removeprefix("#")
         return lambda client, after, count: client.on_channel(channel, page(after, count))
     return lambda client, after, count: client.between(one, other, page(after, count))
+
+
+def _whole(read: Callable[[str | None, int], AuditPage], limit: int) -> dict[str, object]:
+    """Return so many messages, however many pages that takes, and the cursor behind them."""
+    data: list[MessageRow] = []
+    after = None
+    while len(data) < limit:
+        page = read(after, min(PAGE, limit - len(data)))
+        data += page.data
+        after = page.next
+        if after is None:
+            break
+    return {"data": data, "next": after}
 
 
 def pages(read: Callable[[str | None, int], AuditPage], limit: int | None) -> Iterator[MessageRow]:
@@ -161,7 +175,8 @@ def moment(flag: str, text: str | None) -> str | None:
 
 def became(row: MessageRow) -> str:
     """Return in words what became of a message at each bot."""
-    return "; ".join(f"{one.bot}: {_outcome(one)}" for one in row.deliveries) or "nobody listened"
+    nobody = "a reply to somebody who is no bot" if row.to and row.reply_to else "nobody listened"
+    return "; ".join(f"{one.bot}: {_outcome(one)}" for one in row.deliveries) or nobody
 
 
 def _outcome(one: DeliveryRow) -> str:

@@ -12,17 +12,18 @@ from callboard.cli import DONE, FAILED, terminal
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
+    from callboard.actors.roster import Reloaded as HouseReloaded
     from callboard.web.client import Client
-    from callboard.web.talk import BotAnswer, DeadLetterRow, SubscriptionRow
+    from callboard.web.talk import BotAnswer, DeadLetterRow, ReaderRow, Reloaded, SubscriptionRow
 
 channel = App(name="channel", help="Channels: list, show, create, delete, subscribe, unsubscribe.")
-bots = App(name="bots", help="Bots: list, show, restart.")
+bots = App(name="bots", help="Bots: list, show, add, remove, restart, reload.")
 dead = App(name="dead", help="Dead letters, the messages that were given up: list, show, redrive, purge.")
 
 PAGE = 1_000
 
 
-def _done(place: Place, answer: object, text: str) -> int:
+def confirm(place: Place, answer: object, text: str) -> int:
     """Say that something was done."""
     if place.as_json:
         terminal.document(answer)
@@ -31,7 +32,7 @@ def _done(place: Place, answer: object, text: str) -> int:
     return DONE
 
 
-def _nothing(text: str) -> None:
+def remark(text: str) -> None:
     """Say to a person that a list is empty; a program sees it."""
     if sys.stdout.isatty():
         terminal.say(text)
@@ -51,7 +52,7 @@ def list_channels(*, place: Place = HERE) -> int:
     rows = [(one.name, one.created, ", ".join(sub.bot for sub in one.subscribers)) for one in found.data]
     terminal.table(("channel", "since", "who listens"), rows)
     if not rows:
-        _nothing("There is no channel yet: the first word on one makes it.")
+        remark("There is no channel yet: the first word on one makes it.")
     return DONE
 
 
@@ -75,11 +76,11 @@ def _listeners(found: list[SubscriptionRow]) -> None:
             one.pattern,
             one.since,
             "yes" if one.own else "no",
-            "code" if one.declared else "an operator",
+            "declared" if one.declared else "added",
         )
         for one in found
     ]
-    terminal.table(("bot", "listens to", "since", "hears itself", "by"), rows)
+    terminal.table(("bot", "listens to", "since", "hears itself", "how"), rows)
 
 
 @channel.command(name="create")
@@ -87,7 +88,7 @@ def create_channel(name: str, /, *, place: Place = HERE) -> int:
     """See that there is a channel."""
     with place.client() as client:
         made = client.create_channel(name.removeprefix("#"))
-    return _done(place, made, f"#{made.name} is made" if made.made else f"#{made.name} was there before")
+    return confirm(place, made, f"#{made.name} is made" if made.made else f"#{made.name} was there before")
 
 
 @channel.command(name="delete")
@@ -104,7 +105,7 @@ def delete_channel(name: str, /, *, force: bool = False, place: Place = HERE) ->
     plain = name.removeprefix("#")
     with place.client() as client:
         done = client.delete_channel(plain, force=force)
-    return _done(place, done, f"#{plain} is deleted")
+    return confirm(place, done, f"#{plain} is deleted")
 
 
 @channel.command
@@ -127,7 +128,7 @@ def subscribe(
     plain = pattern.removeprefix("#")
     with place.client() as client:
         done = client.subscribe(bot, plain, since=since, own=own)
-    return _done(place, done, f"{bot} listens to {plain}")
+    return confirm(place, done, f"{bot} listens to {plain}")
 
 
 @channel.command
@@ -144,7 +145,7 @@ def unsubscribe(pattern: str, bot: str, /, *, place: Place = HERE) -> int:
     plain = pattern.removeprefix("#")
     with place.client() as client:
         done = client.unsubscribe(bot, plain)
-    return _done(place, done, f"{bot} no longer listens to {plain}")
+    return confirm(place, done, f"{bot} no longer listens to {plain}")
 
 
 # ── bots ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,7 +164,7 @@ def list_bots(*, place: Place = HERE) -> int:
         [(one.name, one.kind, one.state, _patterns(one), _first(one.description)) for one in found.data],
     )
     if not found.data:
-        _nothing("There is no bot yet: put a class in a file of the folder bots/.")
+        remark("There is no bot yet: put a class in a file of the folder bots/.")
     return DONE
 
 
@@ -177,7 +178,9 @@ def _first(text: str) -> str:
 
 @bots.command(name="show")
 def show_bot(name: str, /, *, place: Place = HERE) -> int:
-    """Show a bot: its state, what waits for it, what it listens to."""
+    """Show a bot: its state, what waits for it, what it handles and listens to, who reads its inbox."""
+    from callboard.units import duration_text
+
     with place.client() as client:
         found = client.bot(name)
     if place.as_json:
@@ -185,6 +188,11 @@ def show_bot(name: str, /, *, place: Place = HERE) -> int:
         return DONE
     removed = [f"  removed      at position {found.removed}"] if found.removed is not None else []
     error = [f"  last error   {found.last_error}"] if found.last_error else []
+    about = [f"  handles      {', '.join(found.handles)}"] if found.handles else []
+    about += [
+        f"  schedule     {name}, every {duration_text(pause)}" for name, pause in found.schedules.items()
+    ]
+    about += [f"  read by      {_reads(found.reader)}"] if found.reader is not None else []
     terminal.say(
         found.name,
         f"  kind         {found.kind}",
@@ -193,6 +201,7 @@ def show_bot(name: str, /, *, place: Place = HERE) -> int:
         f"  since        position {found.since}",
         *removed,
         *error,
+        *about,
         f"  description  {_first(found.description)}",
     )
     if found.subscriptions:
@@ -200,12 +209,46 @@ def show_bot(name: str, /, *, place: Place = HERE) -> int:
     return DONE
 
 
+def _reads(one: ReaderRow) -> str:
+    who = "a reader without a name" if one.name is None else one.name
+    return f"{who}, since {one.since:%Y-%m-%d %H:%M:%S} UTC{'' if one.reading else ', between two reads'}"
+
+
+@bots.command(name="reload")
+def reload_bots(*, place: Place = HERE) -> int:
+    """Load the files of bots/ and the tables [bots.NAME] again: bots that they change are replaced.
+
+    All others are left alone. A bot whose file has a fault goes on with the code that it has, and the exit
+    code is 1.
+    """
+    with place.client() as client:
+        done = client.reload()
+    if place.as_json:
+        terminal.document(done)
+    else:
+        terminal.say(*reloaded(done))
+    return FAILED if done.faults else DONE
+
+
+def reloaded(done: Reloaded | HouseReloaded) -> list[str]:
+    """Say what became of the bots, a line for each kind of change, as the server and the house say it."""
+    words = (
+        ("started", done.started),
+        ("replaced", done.replaced),
+        ("absent, as their code is gone", done.stopped),
+        ("left alone", done.kept),
+    )
+    lines = [f"  {word}: {', '.join(names)}" for word, names in words if names]
+    faults = [f"  {one.file}{f':{one.line}' if one.line else ''}: {one.message}" for one in done.faults]
+    return ["The bots are loaded again.", *lines, *faults]
+
+
 @bots.command(name="restart")
 def restart_bot(name: str, /, *, place: Place = HERE) -> int:
     """Let a bot work again that was set aside."""
     with place.client() as client:
         found = client.restart(name)
-    return _done(place, found, f"{found.name} is {found.state}")
+    return confirm(place, found, f"{found.name} is {found.state}")
 
 
 # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────────
@@ -220,25 +263,42 @@ def list_dead(*, bot: str | None = None, limit: int = 100, place: Place = HERE) 
     bot
         Only those of this bot.
     limit
-        How many at most, up to 1000.
+        How many at most.
     """
+    from callboard.errors import BadInput
+
+    if limit < 1:
+        raise BadInput(f"--limit is {limit}: show at least 1.")
     with place.client() as client:
-        found = client.dead_letters(bot, limit=limit)
+        found, more = _page(client, bot, limit)
     if place.as_json:
-        terminal.document(found)
+        terminal.document({"data": found, "next": more})
         return DONE
     terminal.table(
         ("id", "bot", "reason", "from", "to", "type", "attempts", "error"),
         [
             (one.id, one.bot, one.reason, one.sender, one.recipient, one.type, one.attempts, one.error)
-            for one in found.data
+            for one in found
         ],
     )
-    if not found.data:
-        _nothing("There is no dead letter.")
-    elif found.next is not None:
-        _nothing("There are more: --limit shows up to 1000.")
+    if not found:
+        remark("There is no dead letter.")
+    elif more is not None:
+        remark("There are more: --limit says how many are shown.")
     return DONE
+
+
+def _page(client: Client, bot: str | None, limit: int) -> tuple[list[DeadLetterRow], str | None]:
+    """Return so many dead letters, however many pages that takes, and the cursor behind them."""
+    found: list[DeadLetterRow] = []
+    after = None
+    while len(found) < limit:
+        page = client.dead_letters(bot, after, min(PAGE, limit - len(found)))
+        found += page.data
+        after = page.next
+        if after is None:
+            break
+    return found, after
 
 
 @dead.command(name="show")
@@ -291,22 +351,22 @@ def redrive(
         raise BadInput(
             "Name one dead letter, or say --all (and --bot with it): `callboard dead list` shows them."
         )
-    done: list[int] = []
+    redriven: list[int] = []
     failed: list[int] = []
     with place.client() as client:
         if letter is not None:
-            return _done(place, client.redrive(letter), f"{letter} is tried again")
+            return confirm(place, client.redrive(letter), f"{letter} is tried again")
         for one in list(_letters(client, bot)):
             try:
                 client.redrive(one.id)
-                done.append(one.id)
+                redriven.append(one.id)
             except CallboardError as error:
                 terminal.complain(error, as_json=place.as_json)
                 failed.append(one.id)
-    _done(
+    confirm(
         place,
-        {"redriven": done, "failed": failed},
-        f"{len(done)} are tried again; {len(failed)} could not be",
+        {"redriven": redriven, "failed": failed},
+        f"{len(redriven)} are tried again; {len(failed)} could not be",
     )
     return FAILED if failed else DONE
 
@@ -326,4 +386,4 @@ def purge(letter: int, /, *, place: Place = HERE) -> int:
     """Take a dead letter off the list; it stays in the log."""
     with place.client() as client:
         done = client.purge(letter)
-    return _done(place, done, f"{letter} is off the list")
+    return confirm(place, done, f"{letter} is off the list")

@@ -75,13 +75,13 @@ class Place:
             raise StartRefused(f"{folder.path} cannot be a data folder: it is a file. Name another one.")
         return folder
 
-    def again(self, word: str) -> str:
+    def again(self, *words: str) -> str:
         """Return how another word is called for this same place, as one would type it."""
         called = Path(sys.argv[0])
         command = "callboard" if called.name != "callboard" or shutil.which("callboard") else str(called)
         place = [] if self.project == Path() else ["--project", str(self.project)]
         place += [] if self.data is None else ["--data", self.data]
-        return shlex.join([command, word, *place])
+        return shlex.join([command, *words, *place])
 
     def client(self) -> Client:
         """Return a client of the running server, or raise `ServerUnreachable`."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from cyclopts import Parameter
 
 from callboard.cli import DONE, terminal
 from callboard.cli.place import HERE, Place
@@ -13,6 +14,8 @@ from callboard.cli.place import HERE, Place
 if TYPE_CHECKING:
     from callboard.web.client import Client
     from callboard.web.talk import Accepted, MessageRow, SendRequest
+
+Sender = Annotated[str | None, Parameter(name="--as")]
 
 
 def send(
@@ -25,6 +28,7 @@ def send(
     after: str | None = None,
     key: str | None = None,
     conversation: str | None = None,
+    sender: Sender = None,
     place: Place = HERE,
 ) -> int:
     """Send a message to the bot TO, or publish it on the channel '#TO'.
@@ -45,9 +49,12 @@ def send(
         An idempotency key: the same again under the same key is sent once.
     conversation
         The conversation that it belongs to.
+    sender
+        A person or an outside bot, under whose name it is said.
     """
     from callboard.web.talk import SendRequest
 
+    check_pause("--after", after)
     name = to.removeprefix("#")
     onto = channel or name != to
     request = SendRequest(
@@ -59,7 +66,7 @@ def send(
         conversation=conversation,
     )
     with place.client() as client:
-        sent = client.send(request, key=key)
+        sent = client.send(request, key=key, sender=sender)
     if place.as_json:
         terminal.document(sent)
     else:
@@ -81,6 +88,7 @@ def ask(
     type: str = "text",  # noqa: A002 - it is what the flag is called
     within: str = "30s",
     conversation: str | None = None,
+    sender: Sender = None,
     place: Place = HERE,
 ) -> int:
     """Ask a bot, and print its answer.
@@ -97,9 +105,12 @@ def ask(
         How long to wait for the answer, up to 10m.
     conversation
         The conversation that it belongs to.
+    sender
+        A person or an outside bot, under whose name it is asked.
     """
     with place.client() as client:
-        answer = _asked(client, question(bot, text, type=type, within=within, conversation=conversation))
+        request = question(bot, text, type=type, within=within, conversation=conversation)
+        answer = _asked(client, request, sender)
     if place.as_json:
         terminal.document(answer)
     else:
@@ -113,6 +124,7 @@ def chat(
     *,
     type: str = "text",  # noqa: A002 - it is what the flag is called
     within: str = "30s",
+    sender: Sender = None,
     place: Place = HERE,
 ) -> int:
     """Talk with a bot: each line is asked, each answer printed; Ctrl+D ends it.
@@ -125,6 +137,8 @@ def chat(
         The type of the messages.
     within
         How long to wait for each answer, up to 10m.
+    sender
+        A person or an outside bot, under whose name it is asked.
     """
     from uuid import uuid4
 
@@ -138,7 +152,7 @@ def chat(
                 continue
             try:
                 request = question(bot, line, type=type, within=within, conversation=conversation)
-                answer = _asked(client, request)
+                answer = _asked(client, request, sender)
             except CallboardError as error:
                 terminal.complain(error, as_json=place.as_json)
                 continue
@@ -160,23 +174,30 @@ def question(
 ) -> SendRequest:
     """Return the request that asks a bot."""
     from callboard.errors import BadInput
-    from callboard.units import seconds
     from callboard.web.talk import SendRequest
 
     if bot.startswith("#"):
         raise BadInput(f"{bot} is a channel, and only a bot can be asked: `callboard send` publishes on it.")
-    try:
-        seconds(within)
-    except ValueError as fault:
-        raise BadInput(f"--within is {within!r}: {fault}.") from None
+    check_pause("--within", within)
     return SendRequest(to=bot, type=type, body=body_of(text), ask=within, conversation=conversation)
 
 
-def _asked(client: Client, request: SendRequest) -> MessageRow:
+def check_pause(flag: str, text: str | None) -> None:
+    """Refuse what is no duration under the name of its flag, before the server does under its own."""
+    from callboard.errors import BadInput
+    from callboard.units import seconds
+
+    try:
+        seconds("0s" if text is None else text)
+    except ValueError as fault:
+        raise BadInput(f"{flag} is {text!r}: {fault}.") from None
+
+
+def _asked(client: Client, request: SendRequest, sender: str | None) -> MessageRow:
     from callboard.errors import AskTimeout
     from callboard.units import seconds
 
-    accepted = client.send(request, seconds=seconds(request.ask or "0s"))
+    accepted = client.send(request, seconds=seconds(request.ask or "0s"), sender=sender)
     if accepted.answer is None:
         raise AskTimeout(f"{request.to} gave no answer; the message {accepted.id} stays in the log.")
     return accepted.answer

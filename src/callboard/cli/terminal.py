@@ -40,8 +40,17 @@ def document(value: object) -> None:
     sys.stdout.flush()
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()) -> None:
-    """Print rows: as a table on a terminal, as lines with tabs elsewhere."""
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    styles: Sequence[str] = (),
+    *,
+    whole: str | None = None,
+) -> None:
+    """Print rows: as a table on a terminal, as lines with tabs elsewhere.
+
+    The column `whole` is never folded: one takes it to hand it to another command.
+    """
     cells = [[harmless(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(row) + "\n" for row in cells)
@@ -54,7 +63,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequen
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head, style in zip(heads, styles or [""] * len(heads), strict=True):
-        drawn.add_column(head, style=style, overflow="fold")
+        drawn.add_column(head, style=style, overflow="fold", no_wrap=head == whole)
     for row in cells:
         drawn.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
     Console().print(drawn)
@@ -87,6 +96,32 @@ def lines(text: str) -> None:
     """Print text that may have several lines, each as it is."""
     sys.stdout.writelines(f"{harmless(line)}\n" for line in text.splitlines() or [""])
     sys.stdout.flush()
+
+
+def told(place: str, severity: str, text: str) -> None:
+    """Print a fault as a compiler does: its place, how grave it is, and the sentence."""
+    place, text = harmless(place), harmless(text)
+    if coloured(sys.stdout):
+        colour = "1;31" if severity == "error" else "1;33"
+        sys.stdout.write(f"\x1b[1m{place}:\x1b[0m \x1b[{colour}m{severity}:\x1b[0m {text}\n")
+    else:
+        sys.stdout.write(f"{place}: {severity}: {text}\n")
+    sys.stdout.flush()
+
+
+def source(number: str, line: str, before: int) -> None:
+    """Print a line of source with its number, and a caret so many cells into it."""
+    caret = "\x1b[1;32m^\x1b[0m" if coloured(sys.stdout) else "^"
+    sys.stdout.write(f"{number:>6} | {line}\n       | {' ' * before}{caret}\n")
+    sys.stdout.flush()
+
+
+def width(text: str) -> int:
+    """Return how many cells of a terminal a text takes: some characters take two, some none."""
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
 
 
 def typed(prompt: str) -> Iterator[str]:

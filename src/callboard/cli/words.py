@@ -1,7 +1,8 @@
 """The words of the command line. A word that Callboard cannot do yet is not here.
 
 Those about messages are in `talk.py` and `audit.py`, those about channels, bots and dead letters in
-`board.py`.
+`board.py`, those for people and bots outside in `inbox.py`, those about workflow files in `check.py`, those
+about runs in `run.py` and `runs.py`, those about workflows that were published in `workflow.py`.
 
 Each is a function: its signature is the command's, its docstring the help. It returns an exit code.
 """
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from callboard.cli import DONE, FAILED, audit, board, talk, terminal
+from callboard.cli import DONE, FAILED, audit, board, check, inbox, run, runs, talk, terminal, workflow
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
+    from callboard.actors.roster import Reloaded
     from callboard.bench import Report
     from callboard.config import Config
     from callboard.web.wire import BackupMade, DoctorReport, LogRow, Pruned
@@ -41,9 +43,11 @@ app = App(
     help_flags=["--help", "-h"],
 )
 
-for word in (talk.send, talk.ask, talk.chat, audit.audit, audit.why):
+for word in (talk.send, talk.ask, talk.chat, inbox.inbox, audit.audit, audit.why, check.check, check.schema):
     app.command(word)
-for words in (board.channel, board.bots, board.dead):
+for deed in (run.run, runs.signal, runs.approvals, runs.approve, runs.reject):
+    app.command(deed)
+for words in (board.channel, board.bots, board.dead, runs.runs, workflow.workflow):
     app.command(words)
 
 
@@ -55,6 +59,7 @@ def up(
     port: str | None = None,
     log_level: str | None = None,
     log_format: str | None = None,
+    reload: bool = False,
 ) -> int:
     """Start Callboard here, and stay until it is told to stop.
 
@@ -68,11 +73,24 @@ def up(
         The least that is logged: debug, info, warning or error.
     log_format
         pretty, json, or auto: pretty on a terminal.
+    reload
+        Load bots/ again whenever a file of it, or of config/, changes. For development; never in production,
+        where a file that is half copied would be loaded: `callboard bots reload` does it when told.
     """
     config = place.config(door__host=host, door__port=port, log__level=log_level, log__format=log_format)
     from callboard.app import serve
 
-    return serve(config, (lambda _: None) if place.as_json else partial(_banner, config, place))
+    on_reload = partial(_reloaded, as_json=place.as_json) if reload else None
+    on_up = (lambda _: None) if place.as_json else partial(_banner, config, place)
+    return serve(config, on_up, on_reload=on_reload)
+
+
+def _reloaded(done: Reloaded, *, as_json: bool) -> None:
+    """Say what came of a change in bots/."""
+    if as_json:
+        terminal.document(done)
+    else:
+        terminal.say(*board.reloaded(done))
 
 
 def _banner(config: Config, place: Place, url: str) -> None:

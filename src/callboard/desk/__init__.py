@@ -2,7 +2,7 @@
 
 It is the door's `Desk`. Health is said from memory, so asking for it every second costs no database access;
 all else is asked of the store, and what an operator did is put into the log with the name of who did it.
-What concerns messages and bots is answered in `talk.py`.
+What concerns messages and bots is answered in `talk.py`, what inboxes outside in `inbox.py`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,20 @@ from callboard.actors import Describe, Ref, State
 from callboard.actors.bus import Bus
 from callboard.actors.children import Request
 from callboard.actors.journal import Journal, JournalActor
+from callboard.actors.roster import Roster
+from callboard.actors.runs import Runs
 from callboard.clock import Clock
 from callboard.config import Config
-from callboard.desk.talk import TalkDesk, log_row
+from callboard.desk.inbox import InboxDesk
+from callboard.desk.pages import read_page
+from callboard.desk.runs import RunsDesk
+from callboard.desk.talk import TalkDesk, entry_place, log_row
+from callboard.desk.workflows import WorkflowsDesk
 from callboard.errors import BadInput, CallboardError
 from callboard.folder import FolderLock
 from callboard.ids import Position, PrincipalId, Tenant
-from callboard.store import Finding, Head, Pruned, Retention, Store
+from callboard.publisher import Publisher
+from callboard.store import Finding, Head, LogEntry, Pruned, Retention, Store
 from callboard.web import wire
 
 _log = structlog.get_logger("callboard.desk")
@@ -41,11 +48,13 @@ RECORD_WITHIN = 5.0
 _DOWN = {State.QUARANTINED.value, State.BACKING_OFF.value}
 
 FIXES = {
-    "bots": "Mend its file in bots/ and restart the server; or try it as it is: callboard bots restart NAME.",
+    "bots": "Mend its file in bots/, then: callboard bots restart NAME.",
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
     "lock": "Stop the server and start it again; until then a second one could start on the same data.",
+    "awake runs": "The server's log has the fault; `callboard runs pause RUN`, or cancel, tries it again.",
     "projections": "Stop the server and run: callboard rebuild.",
+    "runs": "Start the server again, which takes up every run; end one for good: callboard runs cancel RUN.",
     "disk": "Make room on the disk, or let retention take old facts: [retention] in config/callboard.toml.",
 }
 
@@ -66,8 +75,15 @@ class FrontDesk:
         lock: FolderLock,
         head: Head,
         bus: Bus,
+        roster: Roster,
+        runs: Runs,
+        publisher: Publisher,
     ) -> None:
-        self.talk = TalkDesk(store, bus)
+        self.talk = TalkDesk(store, bus, roster)
+        self.runs = RunsDesk(store, runs, publisher)
+        self.inbox = InboxDesk(store, bus, self.talk)
+        self.workflows = WorkflowsDesk(store)
+        self._run_actors = runs
         self._config = config
         self._version = version
         self._store = store
@@ -122,7 +138,11 @@ class FrontDesk:
     async def log_page(self, after: str | None, limit: int, tenant: Tenant) -> wire.LogPage:
         head = await self._store.head()
         begin = Position(0) if after is None else head.resolve(after)
-        entries = await self._store.log(begin, limit, tenant=tenant)
+
+        async def read(behind: Position | None, count: int) -> list[LogEntry]:
+            return await self._store.log(behind or begin, count, tenant=tenant)
+
+        entries, _ = await read_page(read, begin, limit, entry_place)
         rows = [log_row(entry) for entry in entries]
         return wire.LogPage(data=rows, next=head.cursor(entries[-1].position if entries else begin))
 
@@ -159,7 +179,17 @@ class FrontDesk:
         return [
             Finding("actors", ok=not down, detail="; ".join(down) or f"{len(children)} running"),
             self._bots(),
+            self._aside(),
         ]
+
+    def _aside(self) -> Finding:
+        """Say which runs fell over so often that they were left alone; the next word to one tries again."""
+        down = [
+            f"{child.name} is {child.state.value} ({child.last_error})"
+            for child in self._run_actors.status()
+            if child.state.value in _DOWN
+        ]
+        return Finding("awake runs", ok=not down, detail="; ".join(down) or f"{self._run_actors.awake} awake")
 
     def _bots(self) -> Finding:
         """Say which bots do not work; those whose code is gone are absent, and their messages wait."""

@@ -6,23 +6,30 @@ known is looked up here first, so that an unknown one is the same clear error on
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
-from callboard.actors.bus import Bus, Listing
+from callboard.actors.bus import Bus
+from callboard.actors.listing import Listing
+from callboard.actors.roster import Roster
+from callboard.desk.pages import read_page
 from callboard.errors import NotFound, RecipientUnknown
 from callboard.ids import LOCAL_USER, SYSTEM, BotName, ChannelName, MessageId, Position, PrincipalId
 from callboard.membership import matches
 from callboard.messages import Message, To
-from callboard.spelling import did_you_mean
+from callboard.spelling import no_such
 from callboard.store import Audited, AuditQuery, ChannelRow, DeadLetter, LogEntry, Store, Subscription
 from callboard.units import seconds
 from callboard.web import talk, wire
 
 COUNT_TO = 1_000
 """Counting what waits for a bot ends here: past it the number changes nothing that anybody does."""
+
+AT_ONCE = 100
+"""Channels that are looked at before others have their turn."""
 
 LONGEST_CHAIN = 1_000
 """Causes that are shown; no chain of messages is longer."""
@@ -34,18 +41,25 @@ T = TypeVar("T")
 class TalkDesk:
     """What the house says of those who talk."""
 
-    def __init__(self, store: Store, bus: Bus) -> None:
+    def __init__(self, store: Store, bus: Bus, roster: Roster) -> None:
         self._store = store
         self._bus = bus
+        self._roster = roster
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def send(
         self, request: talk.SendRequest, *, key: str | None, principal: PrincipalId
     ) -> talk.Accepted:
+        return await self.send_as(LOCAL_USER, request, key=key, principal=principal)
+
+    async def send_as(
+        self, sender: str, request: talk.SendRequest, *, key: str | None, principal: PrincipalId
+    ) -> talk.Accepted:
+        """Send, publish or ask under the name of somebody who is outside."""
         to = To.bot(request.to) if request.to is not None else To.channel(request.channel or "")
         what: dict[str, Any] = {
-            "sender": LOCAL_USER,
+            "sender": sender,
             "to": to,
             "type": request.type,
             "json": bytes(request.body).decode(),
@@ -90,22 +104,23 @@ class TalkDesk:
             await self._must_have_talked(name)
         if channel is not None:
             await self._must_have_been(channel)
-        rows = await self._store.audit(
-            AuditQuery(
-                pair=pair,
-                channel=None if channel is None else ChannelName(channel),
-                conversation=conversation,
-                type=query.type,
-                since=query.since,
-                until=query.until,
-                outcome=query.outcome,
-                after=None if query.after is None else head.resolve(query.after),
-                newest_first=query.order == "newest",
-                limit=query.limit,
-            )
+        wanted = AuditQuery(
+            pair=pair,
+            channel=None if channel is None else ChannelName(channel),
+            conversation=conversation,
+            type=query.type,
+            since=query.since,
+            until=query.until,
+            outcome=query.outcome,
+            newest_first=query.order == "newest",
         )
-        more = len(rows) >= query.limit
-        after = head.cursor(rows[-1].message.position) if more else None
+
+        async def read(after: Position | None, limit: int) -> list[Audited]:
+            return await self._store.audit(msgspec.structs.replace(wanted, after=after, limit=limit))
+
+        begin = None if query.after is None else head.resolve(query.after)
+        rows, more = await read_page(read, begin, query.limit, _message_place)
+        after = None if more is None else head.cursor(more)
         return talk.AuditPage(data=[audited_row(row) for row in rows], next=after)
 
     async def _must_have_talked(self, name: str) -> None:
@@ -137,16 +152,27 @@ class TalkDesk:
             _no_position(position)
         head = await self._store.head()
         begin = position if after is None else head.resolve(after)
-        entries = await self._store.effects(position, begin, limit)
-        more = len(entries) >= limit
-        cursor = head.cursor(entries[-1].position) if more else None
+
+        async def read(behind: Position | None, count: int) -> list[LogEntry]:
+            return await self._store.effects(position, behind or begin, count)
+
+        entries, more = await read_page(read, begin, limit, entry_place)
+        cursor = None if more is None else head.cursor(more)
         return talk.Effects(data=[log_row(entry) for entry in entries], next=cursor)
 
     # ── channels ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def channels(self) -> talk.ChannelList:
-        heard = await self._store.subscriptions()
-        return talk.ChannelList(data=[_channel(row, heard) for row in await self._store.channels()])
+        exact: dict[str, list[Subscription]] = {}
+        patterns: list[Subscription] = []
+        for one in await self._store.subscriptions():
+            (patterns if "*" in one.pattern else exact.setdefault(one.pattern, [])).append(one)
+        found: list[talk.ChannelAnswer] = []
+        for row in await self._store.channels():
+            if len(found) % AT_ONCE == 0:
+                await asyncio.sleep(0)  # of very many, let others have their turn in between
+            found.append(_channel(row, sorted([*exact.get(row.name, ()), *patterns], key=_opened)))
+        return talk.ChannelList(data=found)
 
     async def channel(self, name: str) -> talk.ChannelAnswer:
         rows = await self._store.channels()
@@ -184,8 +210,7 @@ class TalkDesk:
         """Refuse a bot that was never declared, or was removed."""
         here = [one for one in self._bus.listing() if one.removed is None]
         if _named(here, bot, lambda one: one.name) is None:
-            near = did_you_mean(bot, [one.name for one in here])
-            raise RecipientUnknown(f"No bot on the board is named {bot}{near}.", bot=bot)
+            raise RecipientUnknown(no_such("bot", bot, [one.name for one in here]), bot=bot)
 
     # ── bots ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -198,12 +223,32 @@ class TalkDesk:
         if row is None:
             _unknown("bot", name, [one.name for one in rows])
         waiting = await self._store.waiting(BotName(name), COUNT_TO)
-        return talk.BotDetail(**_bot(row), waiting=waiting)
+        line, reads = self._bus.board.bots[name], await self._bus.guests.reader(name)
+        return talk.BotDetail(
+            **_bot(row),
+            waiting=waiting,
+            reader=None if reads is None else talk.ReaderRow(**msgspec.structs.asdict(reads)),
+            handles=list(line.handles),
+            schedules=dict(line.schedules),
+        )
 
     async def restart(self, name: str) -> talk.BotDetail:
         await self.bot(name)
-        await self._bus.restart(name)
+        await self._roster.restart(name)
         return await self.bot(name)
+
+    async def reload(self, principal: PrincipalId) -> talk.Reloaded:
+        done = await self._roster.reload(principal=principal)
+        faults = [
+            talk.BotFault(file=fault.file, line=fault.line, message=fault.message) for fault in done.faults
+        ]
+        return talk.Reloaded(
+            started=done.started,
+            replaced=done.replaced,
+            stopped=done.stopped,
+            kept=done.kept,
+            faults=faults,
+        )
 
     # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -284,6 +329,16 @@ def audited_row(row: Audited) -> talk.MessageRow:
     return message_row(row.message, sorted(said, key=lambda one: one.bot))
 
 
+def _message_place(row: Audited) -> tuple[Position, int]:
+    """Return where a message stands, and about how large it is."""
+    return row.message.position, len(row.message.json)
+
+
+def entry_place(entry: LogEntry) -> tuple[Position, int]:
+    """Return where a fact stands, and about how large it is."""
+    return entry.position, len(entry.data)
+
+
 def log_row(entry: LogEntry) -> wire.LogRow:
     """Say a fact of the log."""
     return wire.LogRow(**{name: getattr(entry, name) for name in entry.__struct_fields__})
@@ -293,6 +348,10 @@ def _subscription(one: Subscription) -> talk.SubscriptionRow:
     return talk.SubscriptionRow(
         bot=one.bot, pattern=one.pattern, since=one.since, own=one.own, declared=one.declared
     )
+
+
+def _opened(one: Subscription) -> Position:
+    return one.opened
 
 
 def _channel(row: ChannelRow, subscriptions: Sequence[Subscription]) -> talk.ChannelAnswer:
@@ -319,7 +378,7 @@ def _named(rows: Sequence[T], name: str, named: Callable[[T], str]) -> T | None:
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> NoReturn:
-    raise NotFound(f"No {what} is named {name}{did_you_mean(name, known)}.", name=name)
+    raise NotFound(no_such(what, name, known), name=name)
 
 
 def _no_position(position: Position) -> NoReturn:

@@ -23,7 +23,7 @@ import threading
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import msgspec
@@ -33,7 +33,7 @@ from callboard.actors.bus import Sent
 from callboard.actors.children import Child
 from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
-from callboard.bot import Bot, body_of, decode_body, shape_of
+from callboard.bot import Bot, Settings, body_of, decode_body, shape_of
 from callboard.errors import BadInput
 from callboard.handling import seconds
 from callboard.ids import BotName, ChannelName, SystemIds
@@ -42,6 +42,7 @@ from callboard.store import AuditQuery, DeadLetter, Store
 from callboard.stores.sqlite import SqliteStore
 from callboard.stores.sqlite.adapter import MEMORY
 from callboard.stores.sqlite.connection import inline
+from callboard.terms import terms_of
 from callboard.testing.clock import JumpClock
 
 A = TypeVar("A", bound=Body)
@@ -67,10 +68,14 @@ MOST = 1_000
 class Stage:
     """Bots on a stage; see the top of this file."""
 
-    def __init__(self, *bots: type[Bot]) -> None:
+    def __init__(
+        self, *bots: type[Bot], settings: Mapping[type[Bot], Settings] = MappingProxyType({})
+    ) -> None:
         self.clock = JumpClock(autojump=False)
         self.store: Store = SqliteStore(MEMORY, clock=self.clock, connect=inline)
         self._bots = bots
+        self._settings = settings
+        """What an operator says in `[bots.NAME.settings]`; a bot that is not named here has its defaults."""
         self._parts = AsyncExitStack()
         self._others = {thread.ident for thread in threading.enumerate()}
         writer, timers = JournalActor(self.store, clock=self.clock), Timers(clock=self.clock)
@@ -122,8 +127,14 @@ class Stage:
         """Put more bots on the stage."""
         for bot in bots:
             shape = shape_of(bot)
+            terms, given = terms_of(bot, shape), self._settings.get(bot)
+            if given is not None:
+                if shape.settings is None or not isinstance(given, shape.settings):
+                    takes = "no settings" if shape.settings is None else shape.settings.__name__
+                    raise BadInput(f"{bot.__qualname__} takes {takes}, not {type(given).__name__}.")
+                terms = msgspec.structs.replace(terms, settings=given)
             self._names.append(shape.name)
-            await self._company.engage(bot, shape)
+            await self._company.engage(bot, shape, terms)
 
     # ── speaking ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import http.client
 import time
-from typing import Any, Self, TypeVar
+from collections.abc import Iterable
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
 from callboard.errors import CallboardError, RequestInvalid, ServerUnreachable
 from callboard.folder import DataFolder
-from callboard.web import talk, wire
+from callboard.units import seconds as duration
+from callboard.units import size_text
+from callboard.web import inbox, runs, talk, wire, workflows
 
 T = TypeVar("T")
 
@@ -103,12 +106,19 @@ class Client:
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
     def send(
-        self, request: talk.SendRequest, *, key: str | None = None, seconds: float = 0.0
+        self,
+        request: talk.SendRequest,
+        *,
+        key: str | None = None,
+        seconds: float = 0.0,
+        sender: str | None = None,
     ) -> talk.Accepted:
-        """Send, publish or ask; `seconds` is how long an answer may take that is asked for."""
-        return self._call(
-            "POST", "/messages", talk.Accepted, body=request, timeout=SOON + seconds, idempotency=key
-        )
+        """Send, publish or ask; `seconds` is how long an answer may take that is asked for.
+
+        `sender` is a bot outside, or a person, under whose name it is said.
+        """
+        path = "/messages" if sender is None else f"/bots/{_part(sender)}/messages"
+        return self._call("POST", path, talk.Accepted, body=request, timeout=SOON + seconds, idempotency=key)
 
     def message(self, message: str) -> talk.MessageRow:
         """Return one message, with what became of it."""
@@ -134,6 +144,74 @@ class Client:
         """Return a page of all that a fact led to."""
         query = _given(after=after, limit=limit)
         return self._call("GET", f"/log/{position}/effects", talk.Effects, query=query)
+
+    # ── workflows and runs ───────────────────────────────────────────────────────────────────────────────
+
+    def list_workflows(self) -> workflows.WorkflowList:
+        """Return all workflows that were published."""
+        return self._call("GET", "/workflows", workflows.WorkflowList)
+
+    def read_workflow(self, name: str, version: int | None = None) -> workflows.WorkflowDetail:
+        """Return a workflow in one version, or in the active one."""
+        query = _given(version=version)
+        return self._call("GET", f"/workflows/{_part(name)}", workflows.WorkflowDetail, query=query)
+
+    def publish(self, text: str) -> runs.Published:
+        """Check a workflow file, and see that it is the version that runs."""
+        body = runs.PublishRequest(text=text)
+        return self._call("POST", "/workflows/publish", runs.Published, body=body)
+
+    def start_run(self, workflow: str, request: runs.StartRequest) -> runs.Started:
+        """Start a run."""
+        return self._call("POST", f"/workflows/{_part(workflow)}/runs", runs.Started, body=request)
+
+    def list_runs(
+        self,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> runs.RunPage:
+        """Return a page of runs, the newest first."""
+        query = _given(workflow=workflow, status=status, after=after, limit=limit)
+        return self._call("GET", "/runs", runs.RunPage, query=query)
+
+    def read_run(self, run: str, *, include: Iterable[str] = ()) -> runs.RunDetail:
+        """Return a run, and these parts of its story."""
+        query = {"include": ",".join(include)}
+        return self._call("GET", f"/runs/{_part(run)}", runs.RunDetail, query=query)
+
+    def control_run(self, run: str, verb: Literal["pause", "resume", "retry"]) -> runs.Standing:
+        """Have a run pause, go on, or be tried again."""
+        return self._call("POST", f"/runs/{_part(run)}/{verb}", runs.Standing, body=runs.NothingMore())
+
+    def cancel_run(self, run: str, reason: str = "") -> runs.Standing:
+        """End a run."""
+        body = runs.CancelRequest(reason=reason)
+        return self._call("POST", f"/runs/{_part(run)}/cancel", runs.Standing, body=body)
+
+    def release_step(self, run: str, step: str, how: Literal["retry", "fail"]) -> runs.Standing:
+        """Have a step that is held tried again, or fail."""
+        body = runs.ReleaseRequest(step=step, how=how)
+        return self._call("POST", f"/runs/{_part(run)}/release", runs.Standing, body=body)
+
+    def signal_run(self, run: str, name: str, body: object = None) -> runs.Standing:
+        """Give a run a signal."""
+        request = runs.SignalRequest(name=name, body=body)
+        return self._call("POST", f"/runs/{_part(run)}/signal", runs.Standing, body=request)
+
+    def approvals(self, *, after: str | None = None, limit: int = 100) -> runs.ApprovalPage:
+        """Return a page of what waits for decisions."""
+        query = _given(after=after, limit=limit)
+        return self._call("GET", "/approvals", runs.ApprovalPage, query=query)
+
+    def decide(
+        self, approval: str, decision: Literal["approve", "reject"], by: str | None = None, comment: str = ""
+    ) -> runs.Standing:
+        """Approve or reject."""
+        body = runs.DecisionRequest(decision=decision, by=by, comment=comment)
+        return self._call("POST", f"/approvals/{_part(approval)}", runs.Standing, body=body)
 
     # ── the board ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -174,6 +252,42 @@ class Client:
     def restart(self, name: str) -> talk.BotDetail:
         """Let a bot that was set aside work again."""
         return self._call("POST", f"/bots/{_part(name)}/restart", talk.BotDetail)
+
+    def reload(self) -> talk.Reloaded:
+        """Load the files of bots again."""
+        return self._call("POST", "/bots/reload", talk.Reloaded, timeout=LONG)
+
+    def declare(self, request: inbox.DeclareRequest) -> talk.BotDetail:
+        """See that there is a bot outside, or a person."""
+        return self._call("POST", "/bots", talk.BotDetail, body=request)
+
+    def remove(self, name: str) -> inbox.RemovedAnswer:
+        """Take a bot off the board."""
+        return self._call("DELETE", f"/bots/{_part(name)}", inbox.RemovedAnswer, timeout=LONG)
+
+    # ── inboxes ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def read_inbox(
+        self,
+        bot: str,
+        *,
+        limit: int = 100,
+        wait: str = "0s",
+        reader: str | None = None,
+        take_over: bool = False,
+        after: str | None = None,
+    ) -> inbox.InboxPage:
+        """Return what waits for a bot outside, or a person, or wait for it; it acknowledges nothing."""
+        query = _given(limit=limit, wait=wait, reader=reader, after=after)
+        query["take_over"] = str(take_over).lower()
+        path, timeout = f"/bots/{_part(bot)}/inbox", SOON + duration(wait)
+        return self._call("GET", path, inbox.InboxPage, query=query, timeout=timeout)
+
+    def acknowledge(self, bot: str, request: inbox.AckRequest) -> inbox.AckAnswer:
+        """Settle what was read."""
+        return self._call("POST", f"/bots/{_part(bot)}/ack", inbox.AckAnswer, body=request, timeout=2 * SOON)
+
+    # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────
 
     def dead_letters(
         self, bot: str | None = None, after: str | None = None, limit: int = 100
@@ -268,6 +382,11 @@ class Client:
             self._used = time.monotonic()
             if response.will_close or len(data) > _LARGEST:
                 self.close()
+            if len(data) > _LARGEST:
+                raise ServerUnreachable(
+                    f"The answer of {self.url} is larger than {size_text(_LARGEST)}: ask for less at once.",
+                    url=self.url,
+                )
             return response.status, data
 
     def _unreachable(self, fault: Exception) -> ServerUnreachable:

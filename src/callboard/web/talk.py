@@ -12,13 +12,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from callboard.ids import MessageId, Position, PrincipalId
-from callboard.web.wire import Answer, LogRow, Request
+from callboard.web.wire import CURSOR, DURATION, Answer, LogRow, Request
 
 KEY_HEADER = "Idempotency-Key"
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}(ms|s|m|h|d)$")]
-Cursor = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}@[A-Za-z0-9-]{1,64}$")]
+Duration = Annotated[str, msgspec.Meta(pattern=DURATION)]
+Cursor = Annotated[str, msgspec.Meta(pattern=CURSOR)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 AnyPosition = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
@@ -114,7 +114,7 @@ class MessagesQuery(AuditQuery, frozen=True, kw_only=True):
 
 
 class AuditPage(Answer, frozen=True, kw_only=True):
-    """Messages, each with what became of it."""
+    """Messages, each with what became of it; a page of large ones holds fewer than its limit."""
 
     data: list[MessageRow]
     next: str | None
@@ -229,17 +229,53 @@ class BotAnswer(Answer, frozen=True, kw_only=True):
     last_error: str | None
 
 
+class ReaderRow(Answer, frozen=True, kw_only=True):
+    """Who has the inbox of a bot outside, or of a person."""
+
+    name: str | None
+    """None is one that did not say its name."""
+    since: datetime
+    reading: bool
+    """Whether a read is open now."""
+
+
 class BotDetail(BotAnswer, frozen=True, kw_only=True):
     """A bot, and how much waits for it."""
 
     waiting: int
     """How many messages it has still to handle; counting ends at 1,000."""
+    reader: ReaderRow | None = None
+    handles: list[str] = msgspec.field(default_factory=list)
+    """The types of messages that it has handlers for, if its code is loaded."""
+    schedules: dict[str, float] = msgspec.field(default_factory=dict)
+    """Handlers that a schedule calls, and after how many seconds each time."""
 
 
 class BotList(Answer, frozen=True, kw_only=True):
     """All bots, by name."""
 
     data: list[BotAnswer]
+
+
+class BotFault(Answer, frozen=True, kw_only=True):
+    """Something that keeps a bot from being loaded."""
+
+    file: str
+    line: int | None
+    message: str
+
+
+class Reloaded(Answer, frozen=True, kw_only=True):
+    """What became of the bots when their files were loaded again, by name."""
+
+    started: list[str]
+    replaced: list[str]
+    """They work on new code or settings."""
+    stopped: list[str]
+    """Their code is gone: they are absent, and their messages wait."""
+    kept: list[str]
+    """Nothing changed, or a fault keeps them on the code that they had."""
+    faults: list[BotFault]
 
 
 # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,17 @@ PROBLEM_TYPE = "application/problem+json"
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 
+CURSOR = r"^[0-9]{1,19}@[A-Za-z0-9-]{1,64}$"
+DURATION = r"^[0-9]{1,15}(ms|s|m|h|d)$"
+UP_TO = r"^[0-9]{1,18}(@[A-Za-z0-9-]{1,64})?$"
+
+WRITTEN = {
+    CURSOR: "a cursor such as 17@0a1b2c3d4e5f, which is the `next` of an earlier answer",
+    DURATION: "a whole number and a unit, such as 250ms, 30s, 5m, 2h or 1d",
+    UP_TO: "the cursor or the position of a message, such as 17@0a1b2c3d4e5f or 17",
+}
+"""What each pattern of a field means, in the words for whoever wrote something else."""
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller sends; unknown fields are refused."""
@@ -158,7 +169,7 @@ class Pruned(Answer, frozen=True, kw_only=True):
 class LogQuery(Request, frozen=True, kw_only=True):
     """Which part of the log."""
 
-    after: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}@[A-Za-z0-9-]{1,64}$")] | None = None
+    after: Annotated[str, msgspec.Meta(pattern=CURSOR)] | None = None
     """The `next` of an earlier page; without it the log is read from its beginning."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 

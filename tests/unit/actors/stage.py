@@ -31,6 +31,8 @@ class Stage:
         self.store = store
         self.company = company
         self.clock = clock
+        self.root: Any = None
+        """The supervisor, for who starts more than bots."""
 
     @property
     def bus(self) -> Bus:
@@ -72,11 +74,23 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(file: Path, *classes: type[Bot], clock: Clock | None = None) -> AsyncIterator[Stage]:
-    """Open the house on a database file, with bots in it; the same file again is a restart."""
+async def stage(
+    file: Path,
+    *classes: type[Bot],
+    clock: Clock | None = None,
+    unclean: bool = False,
+    pair_rate: int = 0,
+    grace: float = 1.0,
+    store: SqliteStore | None = None,
+) -> AsyncIterator[Stage]:
+    """Open the house on a database file, with bots in it; the same file again is a restart.
+
+    `unclean` is a restart after a stop that was none.
+    """
     clock = clock or SystemClock()
     # A clock that jumps cannot see a thread that works, and would let time pass meanwhile.
-    store = SqliteStore(file, clock=clock, connect=on_thread if isinstance(clock, SystemClock) else inline)
+    connect = on_thread if isinstance(clock, SystemClock) else inline
+    store = store or SqliteStore(file, clock=clock, connect=connect)
     await store.open()
     writer, timers = JournalActor(store, clock=clock), Timers(clock=clock)
     journal = Journal(writer.actor_ref, clock=clock)
@@ -85,14 +99,17 @@ async def stage(file: Path, *classes: type[Bot], clock: Clock | None = None) -> 
         clock=clock,
         ids=SystemIds(),
         message_bytes=256 << 10,
-        grace=1.0,
+        grace=grace,
         chance=lambda: random.Random(7),
+        unclean=unclean,
+        pair_rate=pair_rate,
     )
     children = [Child("journal", lambda: writer, vital=True), Child("timers", lambda: timers, vital=True)]
     root = Supervisor(children, name="supervisor", clock=clock, grace=5.0).launch()
     try:
         await company.join(root, timers.actor_ref)
         here = Stage(store, company, clock)
+        here.root = root
         await here.engage(*classes)
         yield here
     finally:

@@ -31,7 +31,12 @@ async def test_it_takes_what_is_old_every_hour_and_goes_on_after_a_fault(tmp_pat
     def retention() -> Retention:
         return Retention(messages_before=clock.now() - timedelta(hours=3))
 
-    keeper = Housekeeper(store, journal, retention, clock=clock).launch()
+    looked: list[float] = []
+
+    async def expire() -> None:
+        looked.append(clock.monotonic())
+
+    keeper = Housekeeper(store, journal, retention, expire, clock=clock).launch()
     await journal.commit(said())
     await clock.sleep(2.5 * 3_600)
     assert [(e.position, e.kind) for e in await store.log(Position(0), 10)] == [(1, "message")]
@@ -44,4 +49,5 @@ async def test_it_takes_what_is_old_every_hour_and_goes_on_after_a_fault(tmp_pat
     await keeper.aclose()
     await writer.aclose()
     await store.close()
+    assert len(looked) >= 4, "it gives up what waited too long at each look, also where pruning fails"
     assert not clock.armed, "it left an alarm behind"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from callboard import cli
-from callboard.cli import audit, talk
+from callboard.cli import audit, board, talk
 from callboard.ids import LOCAL_USER
+from callboard.web import talk as talk_wire
 from tests.unit.cli.conftest import say
 from tests.unit.web.conftest import MemoryDesk
 from tests.unit.web.talking import ID, LETTER
@@ -112,6 +113,14 @@ def test_what_is_wrong_is_one_sentence_and_exit_code_2(
     assert err.count("\n") == 1
 
 
+def test_what_is_no_duration_is_refused_under_the_name_of_its_flag(
+    desk: MemoryDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = say(capsys, "send", "clerk", "hi", "--after", "soon")
+    assert err.startswith("callboard: --after is 'soon': a duration is a whole number and a unit, such as ")
+    assert (code, out, desk.asked) == (2, "", [])
+
+
 def test_a_text_that_is_no_text_is_still_said() -> None:
     assert bytes(talk.body_of("\udcff")) == b'{"text":"?"}'
 
@@ -188,7 +197,7 @@ def test_why_shows_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
         (["channel", "list"], "tickets.new\t2\tclerk\n"),
         (
             ["channel", "show", "#tickets.new"],
-            "#tickets.new, since position 2\nclerk\ttickets.*\t1\tno\tcode\n",
+            "#tickets.new, since position 2\nclerk\ttickets.*\t1\tno\tdeclared\n",
         ),
         (["channel", "create", "#new"], "#new is made\n"),
         (["channel", "create", "tickets.new"], "#tickets.new was there before\n"),
@@ -213,7 +222,7 @@ def test_the_board_s_words(capsys: pytest.CaptureFixture[str], words: list[str],
 def test_a_bot_and_a_dead_letter_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = say(capsys, "bots", "show", "clerk")
     assert "  waiting      3\n" in out
-    assert out.endswith("clerk\ttickets.*\t1\tno\tcode\n")
+    assert out.endswith("clerk\ttickets.*\t1\tno\tdeclared\n")
     _, out, _ = say(capsys, "dead", "show", "9")
     assert out.startswith("9: FAILED at clerk, 2030-01-01 00:00:00\n")
     assert out.endswith("one\ntwo\n")
@@ -237,3 +246,32 @@ def test_of_all_letters_those_that_fail_are_named(
     code, out, err = say(capsys, "dead", "redrive", "--all", "--bot", "clerk")
     assert (code, out) == (1, "0 are tried again; 1 could not be\n")
     assert "No dead letter" in err
+
+
+class Shelf:
+    """Dead letters in pages of at most 1,000, as the door gives them."""
+
+    def __init__(self, count: int) -> None:
+        self.letters = [talk_wire.DeadLetterRow(**{**LETTER, "id": number}) for number in range(count)]
+
+    def dead_letters(self, bot: str | None, after: str | None, limit: int) -> talk_wire.DeadLetters:
+        assert limit <= 1_000
+        begin = 0 if after is None else int(after)
+        data = self.letters[begin : begin + limit]
+        more = len(data) == limit
+        return talk_wire.DeadLetters(data=data, next=str(begin + limit) if more else None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown", "more"), [(5, 5, "5"), (2_200, 2_200, "2200"), (9_000, 2_500, None)]
+)
+def test_dead_letters_are_shown_past_a_page(limit: int, shown: int, more: str | None) -> None:
+    found, cursor = board._page(Shelf(2_500), None, limit)  # type: ignore[arg-type]  # all that it asks of one
+    assert [one.id for one in found] == list(range(shown))
+    assert cursor == more
+
+
+def test_an_audit_as_a_document_says_where_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = say(capsys, "audit", "local", "clerk", "--limit", "1", "--json")
+    assert (code, json.loads(out)["next"]) == (0, "7@log-1")
+    assert json.loads(say(capsys, "audit", "local", "clerk", "--json")[1])["next"] is None

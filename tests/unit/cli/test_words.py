@@ -28,7 +28,13 @@ class House(ModuleType):
         super().__init__("house")
         self.config: Config | None = None
 
-    def serve(self, config: Config, on_up: Callable[[str], object] = lambda _: None) -> int:
+    def serve(
+        self,
+        config: Config,
+        on_up: Callable[[str], object] = lambda _: None,
+        *,
+        on_reload: Callable[[object], object] | None = None,
+    ) -> int:
         self.config = config
         on_up(f"http://{config.door.host}:{config.door.port}")
         return 0

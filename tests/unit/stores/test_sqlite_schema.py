@@ -10,14 +10,30 @@ from pathlib import Path
 import pytest
 
 import callboard.stores.sqlite as package
+from callboard.changes import (
+    KeepKey,
+    KeepTimer,
+    MoveCursor,
+    OpenWait,
+    RecordDelivery,
+    SaveMemory,
+    SaveSnapshot,
+)
 from callboard.errors import (
     SchemaTooNew,
     StartRefused,
 )
-from callboard.stores.sqlite import SqliteStore
+from callboard.events import WorkflowStarted, run_stream
+from callboard.ids import Position, SystemIds, TimerId, Version, WaitId
+from callboard.membership import BotDeclared, bot_stream
+from callboard.messages import To
+from callboard.runrows import RunQuery
+from callboard.store import Receipt
+from callboard.stores.sqlite import SqliteStore, writing
 from callboard.stores.sqlite.migrations import Migration, known, migrate
 from callboard.stores.sqlite.queries import QUERIES
-from callboard.testing.store_conformance import NOON, commit, noting
+from callboard.testing.store_conformance import CLERK, NOON, STREAM, Noted, commit, new_turn, noting
+from callboard.turn import Turn
 from tests.unit.stores.conftest import plain, refuses_to_open
 
 
@@ -88,6 +104,54 @@ async def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(dat
             db, NOON, migrations=[*known(), Migration(9999, "9999_more", "CREATE TABLE more (x);\n")]
         ) == ["9999_more"]
     assert "9999_more" in await refuses_to_open(database, SchemaTooNew)
+
+
+@pytest.mark.parametrize("number", [3])
+async def test_a_database_of_an_earlier_schema_opens_with_all_that_was_in_it(
+    database: Path, number: int
+) -> None:
+    """What it held reads as before, what came since is empty and works, and nothing is found wrong."""
+    with plain(database) as db:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        migrate(db, NOON, migrations=known()[:number])
+        db.execute(QUERIES.make_head, ("log",))
+        assert all(isinstance(one, Receipt) for one in writing.commit(db, _a_full_life()))
+    store = SqliteStore(database)
+    await store.open()
+    try:
+        assert len(await store.log(Position(0), 10)) == 4
+        assert [bot.name for bot in await store.bots()] == [CLERK]
+        assert await store.cursor(CLERK) == 2
+        assert [one.outcome for one in await store.deliveries(Position(2))] == ["handled"]
+        assert len(await store.waits(STREAM)) == len(await store.timers(None, 10)) == 1
+        assert await store.key("send:local", "k") is not None
+        assert (await store.workflows(), await store.runs(RunQuery())) == ([], [])
+        turn = new_turn()
+        started = WorkflowStarted("1", "tidy", 1, NOON, starts=("a",))
+        turn.append(run_stream("1"), "run", [started], expected=Version(0))
+        await commit(store, turn)
+        assert [run.status for run in await store.runs(RunQuery())] == ["pending"]
+        assert [one.name for one in await store.check(full=True) if not one.ok] == []
+        assert await store.rebuild() == []
+    finally:
+        await store.close()
+
+
+def _a_full_life() -> list[Turn]:
+    """Return turns with each kind of fact and row that the earliest of these schemas holds."""
+    turn = new_turn()
+    turn.append(bot_stream(CLERK), "bot", [BotDeclared(CLERK, "python")], expected=Version(0))
+    sent, _ = turn.send(sender="desk", to=To("bot", "clerk"), type="ticket", body=1)
+    turn.append(STREAM, "story", [Noted("a")], expected=Version(0))
+    turn.act("looked", "at it")
+    turn.change(MoveCursor(CLERK, sent))
+    turn.change(RecordDelivery(CLERK, sent, "handled"))
+    turn.change(SaveMemory(CLERK, "{}"))
+    turn.change(KeepKey("send:local", "k", "digest", sent))
+    turn.change(SaveSnapshot(STREAM, Version(1), 1, "{}", NOON))
+    turn.change(OpenWait(WaitId(SystemIds().new()), STREAM, "signal", "go", since=sent))
+    turn.change(KeepTimer(TimerId(SystemIds().new()), NOON, STREAM, "retry"))
+    return [turn]
 
 
 async def test_a_database_from_an_unreleased_build_is_refused(database: Path) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard import Body, Bot, Memory, Turn, every, on
+from callboard import Body, Bot, Memory, Settings, Turn, every, on
 from callboard.errors import AskTimeout, BadInput, RecipientUnknown
 from callboard.testing import Stage
 
@@ -62,6 +62,35 @@ async def test_what_is_published_is_heard_and_can_be_looked_at() -> None:
             ("desk", "answer", {"text": "mend the lamp"}),
         ]
         assert stage.said("#tickets.done", type="ticket") == []
+
+
+class Manner(Settings):
+    greeting: str = "Hello"
+
+
+class Porter(Bot):
+    settings: Manner
+
+    @on(Ticket)
+    async def greet(self, ticket: Ticket, turn: Turn) -> Answer:
+        return Answer(f"{self.settings.greeting}, {ticket.thing}")
+
+
+async def test_a_bot_has_the_settings_that_the_stage_gives_it_and_else_its_defaults() -> None:
+    async with Stage(Porter, settings={Porter: Manner("Welcome")}) as stage:
+        assert await stage.ask("porter", Ticket("Ada"), Answer) == Answer("Welcome, Ada")
+    async with Stage(Porter) as stage:
+        assert await stage.ask("porter", Ticket("Ada"), Answer) == Answer("Hello, Ada")
+
+
+@pytest.mark.parametrize(("bot", "takes"), [(Desk, "no settings"), (Porter, "Manner")])
+async def test_settings_that_a_bot_does_not_take_are_refused(bot: type[Bot], takes: str) -> None:
+    class Other(Settings):
+        pass
+
+    with pytest.raises(BadInput, match=f"takes {takes}, not Other"):
+        async with Stage(bot, settings={bot: Other()}):
+            pass
 
 
 async def test_an_answer_has_its_type_and_one_that_never_comes_times_out_at_once() -> None:

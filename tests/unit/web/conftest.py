@@ -17,6 +17,9 @@ from callboard.errors import CallboardError, PositionUnknown
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, Position, PrincipalId, Tenant
 from callboard.web import wire
 from callboard.web.api.server import Door
+from tests.unit.web.reading import MemoryInbox
+from tests.unit.web.running import MemoryRuns
+from tests.unit.web.shelved import MemoryWorkflows
 from tests.unit.web.talking import MemoryTalk
 
 KEY = "k" * 43
@@ -44,6 +47,18 @@ class MemoryDesk:
     @property
     def talk(self) -> MemoryTalk:
         return MemoryTalk(self._asked)
+
+    @property
+    def runs(self) -> MemoryRuns:
+        return MemoryRuns(self._asked)
+
+    @property
+    def workflows(self) -> MemoryWorkflows:
+        return MemoryWorkflows(self._asked)
+
+    @property
+    def inbox(self) -> MemoryInbox:
+        return MemoryInbox(self._asked)
 
     def health(self) -> wire.Health:
         if isinstance(self.raises, CallboardError | ValueError):

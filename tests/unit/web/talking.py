@@ -174,6 +174,11 @@ class MemoryTalk:
         await self.asked("restart", name)
         return await self.bot(name)
 
+    async def reload(self, principal: PrincipalId) -> talk.Reloaded:
+        await self.asked("reload", principal)
+        fault = talk.BotFault(file="bots/desk.py", line=3, message="SyntaxError: invalid syntax")
+        return talk.Reloaded(started=[], replaced=["clerk"], stopped=[], kept=["desk"], faults=[fault])
+
     async def dead_letters(self, bot: str | None, after: str | None, limit: int) -> talk.DeadLetters:
         await self.asked("dead", bot, after, limit)
         return talk.DeadLetters(data=[talk.DeadLetterRow(**LETTER)], next=None)

@@ -244,6 +244,32 @@ async def test_a_backup_goes_to_an_absolute_path_only(caller: Caller, desk: Memo
     assert desk.asked == []
 
 
+@pytest.mark.parametrize("piece", [b"X-More: " + b"y" * 8_000 + b"\r\n", b"y" * 8_000])
+async def test_a_head_that_never_ends_is_cut_off(caller: Caller, piece: bytes) -> None:
+    reader, writer = await asyncio.open_connection(*caller.address)
+    writer.write(b"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+    sent = 0
+    try:
+        while not reader.at_eof() and sent < 64 << 20:
+            writer.write(piece)
+            await writer.drain()
+            sent += len(piece)
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+    assert 1 << 20 <= sent < 32 << 20  # past the bound and what the sockets hold
+    assert (await caller.ask("GET", "/api/v1/health")).status == 200
+
+
+async def test_a_head_in_pieces_before_a_large_body_is_taken(caller: Caller, desk: MemoryDesk) -> None:
+    body = b'{"path": "/tmp/' + b"a" * 3_000 + b'"}'
+    head = f"POST /api/v1/backups HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n".encode()
+    more = b"X-More: " + b"y" * 60_000 + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert (await caller.raw(head, more, body)).status == 201
+    assert desk.asked[0][0] == "backup"
+
+
 async def test_bytes_that_are_not_http_are_refused(caller: Caller) -> None:
     assert (await caller.raw(b"\x16\x03\x01 hello\r\n\r\n")).status == 400
 

@@ -66,7 +66,8 @@ def test_what_any_route_of_a_kind_can_answer_is_described_without_being_written_
 
 def test_every_route_says_what_it_answers_with_and_needs() -> None:
     for route, _, operation in served():
-        answer = operation["responses"][str(route.status)]["content"]["application/json"]["schema"]
+        kind = "text/event-stream" if route.streams else "application/json"
+        answer = operation["responses"][str(route.status)]["content"][kind]["schema"]
         assert answer.get("$ref", "dict").endswith(getattr(route.answer, "__name__", "dict"))
         assert bool(operation["security"]) == (route.scope is not None)
         assert operation.get("x-scope") == route.scope

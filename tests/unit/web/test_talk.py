@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
-from callboard.errors import ChannelInUse, NameInvalid, NotFound, RequestInvalid
+from callboard.errors import ChannelInUse, NameInvalid, NotFound, RateLimited, RequestInvalid
 from callboard.ids import LOCAL_USER
-from callboard.web import talk
+from callboard.web import talk, wire
 from callboard.web.api import openapi
 from callboard.web.api.routes import ROUTES
 from callboard.web.api.server import Door
@@ -82,6 +83,44 @@ async def test_a_message_that_cannot_be_is_refused_before_the_desk(
     reply = await caller.ask("POST", f"{API}/messages", sent(**fields))
     assert (reply.status, reply.json["code"]) == (400, code)
     assert desk.asked == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/messages", sent(to="clerk", after="soon"), "$.after: expected a whole number and a unit, such as"),
+        ("/messages", sent(to=""), "$.to: it must not be empty"),
+        ("/messages?after=5", None, "$.after: expected a cursor such as 17@"),
+        ("/bots/ann/ack", b'{"up_to": "x"}', "$.up_to: expected the cursor or the position of a message"),
+    ],
+)
+async def test_what_is_written_otherwise_is_refused_in_words(
+    caller: Caller, path: str, body: bytes | None, said: str
+) -> None:
+    reply = await caller.ask("GET" if body is None else "POST", API + path, body)
+    assert (reply.status, said in reply.json["detail"]) == (400, True), reply.json["detail"]
+
+
+def test_every_pattern_at_the_door_has_words() -> None:
+    kinds = [kind for route in ROUTES for kind in (route.request, route.query) if kind is not None]
+    schema = json.dumps(msgspec.json.schema_components(kinds)[1])
+    patterns = {json.loads(found) for found in re.findall(r'"pattern": ("(?:[^"\\\\]|\\\\.)*")', schema)}
+    assert patterns >= {wire.CURSOR, wire.DURATION, wire.UP_TO}
+    assert patterns <= wire.WRITTEN.keys()
+
+
+async def test_a_bot_may_be_called_as_the_last_word_of_a_path(caller: Caller, desk: MemoryDesk) -> None:
+    await caller.ask("DELETE", f"{API}/bots/reload")
+    await caller.ask("POST", f"{API}/bots/reload")
+    assert [asked[:2] for asked in desk.asked] == [("remove", "reload"), ("reload", LOCAL_USER)]
+    reply = await caller.ask("PUT", f"{API}/bots/reload")
+    assert (reply.status, reply.json["code"]) == (405, "VERB_NOT_ALLOWED")
+
+
+async def test_who_says_too_much_is_told_when_to_go_on(caller: Caller, desk: MemoryDesk) -> None:
+    desk.raises = RateLimited("local may say 6 messages a minute to clerk.", retry_after=9.2)
+    reply = await caller.ask("POST", f"{API}/messages", sent(to="clerk"))
+    assert (reply.status, reply.headers["retry-after"]) == (429, "10")
 
 
 @pytest.mark.parametrize("body", [b'{"a": "\xff"}', b'{"a": }', b"NaN"])

@@ -15,7 +15,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
 
 from callboard.clock import Clock, SystemClock
 from callboard.errors import StoreUnavailable, StreamNotFound
@@ -29,6 +28,7 @@ from callboard.ids import (
     Tenant,
     TimerId,
     Version,
+    WaitId,
 )
 from callboard.messages import Message
 from callboard.store import (
@@ -67,20 +67,18 @@ from callboard.stores.sqlite import (
     rows,
     writing,
 )
-from callboard.stores.sqlite.connection import Connection, Connector, on_thread
+from callboard.stores.sqlite.connection import Connection, Connector, P, Result, Work, on_thread
 from callboard.stores.sqlite.faults import fault
 from callboard.stores.sqlite.queries import QUERIES, every, maybe, the_head
+from callboard.stores.sqlite.runs import RunReads
 from callboard.turn import Turn
-
-P = ParamSpec("P")
-Result = TypeVar("Result")
 
 MEMORY = ":memory:"
 CLOSED = "The store is closed."
 READERS = 2
 
 
-class SqliteStore:
+class SqliteStore(RunReads):
     """The log in one SQLite file, or in memory."""
 
     def __init__(
@@ -193,6 +191,16 @@ class SqliteStore:
         found = await self._read(every, QUERIES.read_waits, (tenant, owner))
         return [rows.wait(row) for row in found]
 
+    async def wait(self, wait: WaitId, *, tenant: Tenant = DEFAULT_TENANT) -> Wait | None:
+        row = await self._read(maybe, QUERIES.read_wait, (tenant, str(wait)))
+        return None if row is None else rows.wait(row)
+
+    async def waits_of(
+        self, kind: str, after: WaitId | None, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> list[Wait]:
+        found = await self._read(every, QUERIES.read_waits_of, (tenant, kind, str(after or ""), limit))
+        return [rows.wait(row) for row in found]
+
     async def timers(self, after: TimerId | None, limit: int) -> list[Timer]:
         found = await self._read(every, QUERIES.read_timers, (str(after or ""), limit))
         return [rows.timer(row) for row in found]
@@ -236,6 +244,9 @@ class SqliteStore:
     ) -> list[Delivery]:
         wanted = (tenant, bot, rows.microseconds(due), limit)
         return [rows.delivery(row) for row in await self._read(every, QUERIES.read_retries, wanted)]
+
+    async def started(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> list[Delivery]:
+        return [rows.delivery(row) for row in await self._read(every, QUERIES.read_started, (tenant, bot))]
 
     async def next_retry(self, bot: BotName, *, tenant: Tenant = DEFAULT_TENANT) -> datetime | None:
         row = await self._read(maybe, QUERIES.read_next_retry, (tenant, bot))
@@ -338,24 +349,18 @@ class SqliteStore:
 
     # ── the ways in ──────────────────────────────────────────────────────────────────────────────────
 
-    async def _write(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **kwargs: P.kwargs
-    ) -> Result:
+    async def _write(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         if self._writer is None:
             raise StoreUnavailable(CLOSED)
         return await self._guarded(self._writer, work, *args, **kwargs)
 
-    async def _read(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **kwargs: P.kwargs
-    ) -> Result:
+    async def _read(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         if not self._readers:
             return await self._write(work, *args, **kwargs)
         self._next_reader = (self._next_reader + 1) % len(self._readers)
         return await self._guarded(self._readers[self._next_reader], work, *args, **kwargs)
 
-    async def _read_aside(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], Result], *args: P.args, **kwargs: P.kwargs
-    ) -> Result:
+    async def _read_aside(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Read what takes long, on a connection that nobody else waits for."""
         if self._in_memory:
             return await self._write(work, *args, **kwargs)
@@ -374,7 +379,7 @@ class SqliteStore:
     async def _guarded(
         self,
         connection: Connection,
-        work: Callable[Concatenate[sqlite3.Connection, P], Result],
+        work: Work[P, Result],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Result:

@@ -62,11 +62,12 @@ _QUESTIONS = {
     "one order": (QUERIES.check_shared_positions, "no two facts share a position"),
     "cursors": (QUERIES.check_cursors, "no cursor stands past the head"),
     "waits": (QUERIES.check_answers, "no wait is answered from the future"),
+    "runs": (QUERIES.check_owned, "each that has not ended goes on by an attempt, a timer or a wait"),
 }
 
 
 def _cheap(db: sqlite3.Connection) -> list[Finding]:
-    return [_ask(db, name) for name in ("positions", "cursors", "waits")]
+    return [_ask(db, name) for name in ("positions", "cursors", "waits", "runs")]
 
 
 def _invariants(db: sqlite3.Connection) -> list[Finding]:

@@ -81,6 +81,7 @@ def waiting(db: sqlite3.Connection, tenant: str, bot: str, most: int) -> int:
             if len(found) < most:
                 found.update(_catch_up(db, tenant, opened, cursor, most))
         found.update(row[0] for row in db.execute(QUERIES.read_retrying, (tenant, bot, most)))
+        found.update(row[1] for row in db.execute(QUERIES.read_started, (tenant, bot)))
         return min(len(found), most)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -47,7 +48,7 @@ class Queries:
 QUERIES = Queries((files(__package__) / "queries.sql").read_text(encoding="utf-8"))
 
 
-def every(db: sqlite3.Connection, statement: str, parameters: Row = ()) -> list[Row]:
+def every(db: sqlite3.Connection, statement: str, parameters: Row | Mapping[str, object] = ()) -> list[Row]:
     """Return all rows of a statement."""
     return db.execute(statement, parameters).fetchall()
 

@@ -79,11 +79,11 @@ ON CONFLICT (tenant, bot) DO UPDATE SET data = excluded.data, saved_at = exclude
 INSERT INTO idempotency_keys (tenant, scope, key, digest, about, kept_at) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: answer_ask
--- The first answer wins, and only from whom was asked. Text that is no JSON names nobody: an error in reading it
+-- The first answer in time wins, and only from whom was asked. Text that is no JSON names nobody: an error in reading it
 -- would be every turn's, not that of its own turn.
 UPDATE waits SET answer = ?4
 WHERE tenant = ?1 AND kind = 'ask' AND key = ?2 AND answer IS NULL
-  AND iif(json_valid(data), data, 'null') ->> '$.asked' = ?3;
+  AND (due_at IS NULL OR due_at >= ?5) AND iif(json_valid(data), data, 'null') ->> '$.asked' = ?3;
 
 -- name: settle_answer
 INSERT INTO deliveries (tenant, message, bot, outcome, attempts, first_at, last_at, error)
@@ -107,7 +107,7 @@ INSERT INTO waits (wait_id, tenant, owner, kind, key, since, due_at, data) VALUE
 UPDATE waits SET answer = ?3 WHERE wait_id = ?1 AND tenant = ?2 AND answer IS NULL;
 
 -- name: close_wait
-DELETE FROM waits WHERE wait_id = ? AND tenant = ?;
+DELETE FROM waits WHERE wait_id = ?1 AND tenant = ?2 AND (NOT ?3 OR answer IS NULL);
 
 -- name: set_timer
 -- Said again with the same id, it moves the timer.
@@ -118,6 +118,10 @@ WHERE tenant = excluded.tenant;
 
 -- name: drop_timer
 DELETE FROM timers WHERE timer_id = ? AND tenant = ?;
+
+-- name: record_decision
+INSERT INTO decisions (position, number, tenant, run_id, about, source, target, expression, result, reason, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- ── derived ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,6 +157,73 @@ UPDATE dead_letters SET redriven = ?3 WHERE tenant = ?1 AND letter = ?2;
 
 -- name: remove_dead_letter
 DELETE FROM dead_letters WHERE tenant = ? AND letter = ?;
+
+-- name: put_workflow
+INSERT INTO workflows (tenant, workflow, version, description, owner) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (tenant, workflow)
+DO UPDATE SET version = excluded.version, description = excluded.description, owner = excluded.owner;
+
+-- name: put_version
+INSERT INTO workflow_versions (tenant, workflow, version, checksum, published) VALUES (?, ?, ?, ?, ?);
+
+-- name: put_run
+INSERT INTO workflow_runs (started, tenant, run_id, workflow, version, status, paused_by, principal, started_at,
+                           ended_at, changed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: leave_pending
+UPDATE workflow_runs SET status = 'running', changed = ?3 WHERE tenant = ?1 AND run_id = ?2 AND status = 'pending';
+
+-- name: move_run
+UPDATE workflow_runs SET status = ?3, paused_by = ?4, ended_at = ?5, changed = ?6 WHERE tenant = ?1 AND run_id = ?2;
+
+-- name: put_child
+-- A run is started once, by one step.
+INSERT INTO workflow_children (tenant, child, parent, step, started) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
+
+-- name: queue_step
+INSERT INTO workflow_queue (tenant, run_id, step, queued) VALUES (?, ?, ?, ?)
+ON CONFLICT (tenant, run_id, step) DO UPDATE SET queued = excluded.queued;
+
+-- name: unqueue_step
+DELETE FROM workflow_queue WHERE tenant = ? AND run_id = ? AND step = ?;
+
+-- name: begin_attempt
+INSERT INTO workflow_steps (tenant, run_id, step, iteration, attempt, status, open, began, input, last)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9);
+
+-- name: repeat_attempt
+-- With the input of the attempt before it, wherever that stands.
+INSERT INTO workflow_steps (tenant, run_id, step, iteration, attempt, status, open, began, input, last)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+        coalesce((SELECT input FROM workflow_steps INDEXED BY workflow_steps_open
+                  WHERE open = 1 AND tenant = ?1 AND run_id = ?2 AND step = ?3 AND iteration = ?4 AND attempt < ?5
+                  ORDER BY attempt DESC LIMIT 1), ?8), ?9);
+
+-- name: move_attempt
+UPDATE workflow_steps INDEXED BY workflow_steps_open SET status = ?6, last = ?7
+WHERE open = 1 AND tenant = ?1 AND run_id = ?2 AND step = ?3 AND iteration = ?4 AND attempt = ?5;
+
+-- name: complete_step
+-- Earlier attempts of the step are settled with it.
+UPDATE workflow_steps INDEXED BY workflow_steps_open
+SET status = iif(attempt = ?4, 'completed', status), last = iif(attempt = ?4, ?5, last), open = 0
+WHERE open = 1 AND tenant = ?1 AND run_id = ?2 AND step = ?3;
+
+-- name: fail_attempt
+-- A step that could not begin has no row yet. An attempt that was interrupted stays so, whatever became of its step.
+INSERT INTO workflow_steps (tenant, run_id, step, iteration, attempt, status, open, began, input, last)
+VALUES (?1, ?2, ?3, ?4, ?5, 'failed', 1, ?6, ?6, ?6)
+ON CONFLICT (tenant, run_id, step, iteration, attempt) WHERE open = 1
+DO UPDATE SET status = 'failed', last = excluded.last WHERE status <> 'interrupted';
+
+-- name: close_steps
+-- What they still have under way is cancelled.
+UPDATE workflow_steps INDEXED BY workflow_steps_open
+SET last = iif(status IN ('running', 'waiting', 'waiting_approval'), ?4, last), open = 0,
+    status = iif(status IN ('running', 'waiting', 'waiting_approval'), 'cancelled', status)
+WHERE open = 1 AND tenant = ?1 AND run_id = ?2 AND step IN (SELECT value FROM json_each(?3));
 
 -- ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,6 +291,11 @@ FROM deliveries INDEXED BY deliveries_retrying
 WHERE outcome = 'retrying' AND tenant = ? AND bot = ? AND next_try_at <= ?
 ORDER BY next_try_at, message LIMIT ?;
 
+-- name: read_started
+SELECT bot, message, outcome, attempts, first_at, last_at, next_try_at, error, deaths, redriven
+FROM deliveries INDEXED BY deliveries_started
+WHERE outcome = 'started' AND tenant = ? AND bot = ? ORDER BY message;
+
 -- name: read_next_retry
 SELECT min(next_try_at) FROM deliveries INDEXED BY deliveries_retrying
 WHERE outcome = 'retrying' AND tenant = ? AND bot = ?;
@@ -237,6 +313,14 @@ SELECT digest, about FROM idempotency_keys WHERE tenant = ? AND scope = ? AND ke
 -- name: read_waits
 SELECT wait_id, tenant, owner, kind, key, since, due_at, answer, data
 FROM waits WHERE tenant = ? AND owner = ? ORDER BY wait_id;
+
+-- name: read_wait
+SELECT wait_id, tenant, owner, kind, key, since, due_at, answer, data
+FROM waits WHERE tenant = ? AND wait_id = ?;
+
+-- name: read_waits_of
+SELECT wait_id, tenant, owner, kind, key, since, due_at, answer, data
+FROM waits WHERE tenant = ? AND kind = ? AND answer IS NULL AND wait_id > ? ORDER BY wait_id LIMIT ?;
 
 -- name: read_timers
 SELECT timer_id, tenant, due_at, target, kind, data FROM timers WHERE timer_id > ? ORDER BY timer_id LIMIT ?;
@@ -325,6 +409,100 @@ SELECT letter, bot, reason, message, sender, recipient, type, attempts, error, r
 FROM dead_letters INDEXED BY dead_letters_bot
 WHERE bot = ? AND tenant = ? AND letter > ? AND (? OR redriven IS NULL) ORDER BY letter LIMIT ?;
 
+-- ── workflows and runs ──────────────────────────────────────────────────────────────────────────────────
+
+-- name: read_workflows
+SELECT w.workflow, w.version, (SELECT max(version) FROM workflow_versions AS n
+                               WHERE n.tenant = w.tenant AND n.workflow = w.workflow),
+       w.description, w.owner, v.checksum, e.occurred_at
+FROM workflows AS w
+JOIN workflow_versions AS v ON v.tenant = w.tenant AND v.workflow = w.workflow AND v.version = w.version
+JOIN workflow_events AS e ON e.position = v.published
+WHERE w.tenant = ? ORDER BY w.workflow;
+
+-- name: read_version
+SELECT v.workflow, v.version, v.version = w.version, v.checksum, e.type, e.revision, e.data, v.published,
+       e.occurred_at, e.principal
+FROM workflow_versions AS v
+JOIN workflows AS w ON w.tenant = v.tenant AND w.workflow = v.workflow
+JOIN workflow_events AS e ON e.position = v.published
+WHERE v.tenant = ?1 AND v.workflow = ?2 AND v.version = coalesce(?3, w.version);
+
+-- name: read_version_like
+SELECT version FROM workflow_versions WHERE tenant = ? AND workflow = ? AND checksum = ?;
+
+-- name: read_versions
+SELECT v.workflow, v.version, v.version = w.version, v.checksum, e.type, e.revision, e.data, v.published,
+       e.occurred_at, e.principal
+FROM workflow_versions AS v
+JOIN workflows AS w ON w.tenant = v.tenant AND w.workflow = v.workflow
+JOIN workflow_events AS e ON e.position = v.published
+WHERE v.tenant = ?1 AND v.workflow = ?2 AND v.version < ?3 ORDER BY v.version DESC LIMIT ?4;
+
+-- name: read_run
+SELECT r.run_id, r.workflow, r.version, r.status, r.paused_by, r.principal, c.parent, r.started, r.started_at,
+       r.ended_at, r.changed, e.type, e.revision, e.data
+FROM workflow_runs AS r
+LEFT JOIN workflow_children AS c ON c.tenant = r.tenant AND c.child = r.run_id
+LEFT JOIN workflow_events AS e ON e.position = r.changed AND r.status IN ('failed', 'crashed', 'cancelled')
+WHERE r.tenant = ? AND r.run_id = ?;
+
+-- name: read_runs
+-- The planner takes the index of what is named; all of them have the order of the log within.
+SELECT r.run_id, r.workflow, r.version, r.status, r.paused_by, r.principal, c.parent, r.started, r.started_at,
+       r.ended_at, r.changed, e.type, e.revision, e.data
+FROM (SELECT * FROM workflow_runs WHERE {wanted} ORDER BY started {order} LIMIT :limit) AS r
+LEFT JOIN workflow_children AS c ON c.tenant = r.tenant AND c.child = r.run_id
+LEFT JOIN workflow_events AS e ON e.position = r.changed AND r.status IN ('failed', 'crashed', 'cancelled')
+ORDER BY r.started {order};
+
+-- name: read_attempts
+-- By the run's events, in whose order attempts began. The page is cut before inputs and outputs are joined.
+SELECT s.step, s.iteration, s.attempt, s.status, s.began, iif(s.began = s.input, NULL, b.data),
+       i.type, i.revision, i.data, l.type, l.revision, l.data
+FROM (SELECT s.* FROM workflow_events AS e INDEXED BY sqlite_autoindex_workflow_events_1
+      CROSS JOIN workflow_steps AS s ON s.began = e.position
+      WHERE e.tenant = ?1 AND e.stream_id = ?2 AND e.position > ?3 ORDER BY e.version LIMIT ?4) AS s
+JOIN workflow_events AS b ON b.position = s.began
+JOIN workflow_events AS i ON i.position = s.input
+JOIN workflow_events AS l ON l.position = s.last
+ORDER BY s.began;
+
+-- name: read_decisions
+-- By the run's events. The page ends with all that belongs to the event of its last row.
+WITH found (position, number) AS (
+    SELECT d.position, d.number
+    FROM workflow_events AS e INDEXED BY sqlite_autoindex_workflow_events_1
+    CROSS JOIN decisions AS d ON d.position = e.position
+    WHERE e.tenant = ?1 AND e.stream_id = ?2 AND e.position > ?3 ORDER BY e.version LIMIT ?4)
+SELECT position, number, about, source, target, expression, result, reason, at
+FROM decisions WHERE position IN (SELECT position FROM found) ORDER BY position, number;
+
+-- name: read_unended
+SELECT r.tenant, r.run_id, r.workflow, r.version, r.status, r.started,
+       EXISTS (SELECT 1 FROM workflow_steps AS s INDEXED BY workflow_steps_running
+               WHERE s.tenant = r.tenant AND s.run_id = r.run_id AND s.status = 'running'),
+       EXISTS (SELECT 1 FROM workflow_queue AS q WHERE q.tenant = r.tenant AND q.run_id = r.run_id),
+       EXISTS (SELECT 1 FROM waits AS w
+               WHERE w.tenant = r.tenant AND w.owner = 'run:' || r.run_id AND w.answer IS NOT NULL)
+FROM workflow_runs AS r INDEXED BY workflow_runs_unended
+WHERE r.ended_at IS NULL AND r.started > ? ORDER BY r.started LIMIT ?;
+
+-- name: read_stirring
+-- From what stirs to its run, so that runs that only wait are not even looked at.
+SELECT r.tenant, r.run_id, r.workflow, r.version, r.status, r.started, max(found.flies), max(found.queued),
+       max(found.answered)
+FROM (SELECT tenant, run_id, 1 AS flies, 0 AS queued, 0 AS answered
+      FROM workflow_steps INDEXED BY workflow_steps_running WHERE status = 'running'
+      UNION ALL
+      SELECT tenant, run_id, 0, 1, 0 FROM workflow_queue
+      UNION ALL
+      SELECT tenant, substr(owner, 5), 0, 0, 1 FROM waits INDEXED BY waits_answer
+      WHERE answer IS NOT NULL AND owner GLOB 'run:*') AS found
+JOIN workflow_runs AS r ON r.tenant = found.tenant AND r.run_id = found.run_id
+WHERE r.ended_at IS NULL AND r.started > ?
+GROUP BY r.started ORDER BY r.started LIMIT ?;
+
 -- ── auditing ────────────────────────────────────────────────────────────────────────────────────────────
 
 -- name: addressed_by
@@ -388,6 +566,21 @@ SELECT tenant, bot, position FROM bot_cursors WHERE position >= (SELECT next_pos
 -- A wait is answered by a fact that exists, or did: never by one that is still to come.
 SELECT wait_id, answer FROM waits WHERE answer >= (SELECT next_position FROM log_head) LIMIT 5;
 
+-- name: check_owned
+-- A run that has not ended goes on by an attempt, a step that is ready, a timer, a wait or a run that it started; or
+-- by a person, when one paused it or it was left crashed.
+SELECT r.tenant, r.run_id, r.status FROM workflow_runs AS r INDEXED BY workflow_runs_unended
+WHERE r.ended_at IS NULL AND r.status <> 'crashed' AND r.paused_by NOT IN ('operator', 'hold')
+  AND NOT EXISTS (SELECT 1 FROM workflow_steps AS s INDEXED BY workflow_steps_running
+                  WHERE s.tenant = r.tenant AND s.run_id = r.run_id AND s.status = 'running')
+  AND NOT EXISTS (SELECT 1 FROM workflow_queue AS q WHERE q.tenant = r.tenant AND q.run_id = r.run_id)
+  AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = r.tenant AND w.owner = 'run:' || r.run_id)
+  AND NOT EXISTS (SELECT 1 FROM timers AS t WHERE t.tenant = r.tenant AND t.target = 'run:' || r.run_id)
+  AND NOT EXISTS (SELECT 1 FROM workflow_children AS c
+                  JOIN workflow_runs AS k ON k.tenant = c.tenant AND k.run_id = c.child
+                  WHERE c.tenant = r.tenant AND c.parent = r.run_id AND k.ended_at IS NULL)
+LIMIT 5;
+
 -- name: facts_exist
 SELECT EXISTS (SELECT 1 FROM workflow_events) OR EXISTS (SELECT 1 FROM bot_messages)
     OR EXISTS (SELECT 1 FROM operator_actions);
@@ -437,8 +630,13 @@ WHERE m.position BETWEEN ?1 AND ?2 AND (m.sent_at < ?3 OR m.position < ?4)
 ORDER BY m.position;
 
 -- name: delete_keys
+-- The key of a run outlives it: whoever repeats a request is told of the run that there is.
 DELETE FROM idempotency_keys WHERE (tenant, scope, key) IN (
-    SELECT tenant, scope, key FROM idempotency_keys WHERE kept_at < ? LIMIT ?);
+    SELECT tenant, scope, key FROM idempotency_keys AS k
+    WHERE k.kept_at < ?1
+      AND NOT EXISTS (SELECT 1 FROM workflow_runs AS r
+                      WHERE r.started = k.about AND (r.ended_at IS NULL OR r.ended_at >= ?1))
+    LIMIT ?2);
 
 -- name: delete_deliveries
 DELETE FROM deliveries WHERE message = ?;
@@ -455,6 +653,22 @@ WHERE s.ended_at < ?1 AND (s.ended_at, s.tenant, s.stream_id) > (?2, ?3, ?4)
   AND NOT EXISTS (SELECT 1 FROM waits AS w JOIN workflow_events AS e ON e.position = w.answer
                   WHERE w.answer IS NOT NULL AND e.tenant = s.tenant AND e.stream_id = s.stream_id)
 ORDER BY s.ended_at, s.tenant, s.stream_id LIMIT ?5;
+
+-- name: delete_decisions
+DELETE FROM decisions WHERE position IN (SELECT position FROM workflow_events WHERE tenant = ? AND stream_id = ?);
+
+-- name: delete_queue
+DELETE FROM workflow_queue WHERE tenant = ? AND run_id = ?;
+
+-- name: delete_steps
+DELETE FROM workflow_steps WHERE began IN (SELECT position FROM workflow_events WHERE tenant = ? AND stream_id = ?);
+
+-- name: delete_children
+-- Those that it started; that it was itself started goes with its parent.
+DELETE FROM workflow_children WHERE tenant = ? AND parent = ?;
+
+-- name: delete_run
+DELETE FROM workflow_runs WHERE tenant = ? AND run_id = ?;
 
 -- name: delete_events
 DELETE FROM workflow_events WHERE tenant = ? AND stream_id = ?;

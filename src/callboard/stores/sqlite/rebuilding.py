@@ -54,13 +54,10 @@ def _project_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None
             if row[TYPE] not in PROJECTED:
                 continue
             event = rows.event(row)
-            derived = project(event.fact, event.position)
-            if derived is not None:
+            within = Within(event.tenant, rows.microseconds(event.at), event.position, 1)
+            for derived in project(event.fact, event.position, event.stream):
                 statement, layout = STATEMENTS[type(derived)]
-                target.execute(
-                    statement,
-                    layout(derived, Within(event.tenant, rows.microseconds(event.at), event.position, 1)),
-                )
+                target.execute(statement, layout(derived, within))
         after = Position(page[-1][0])
 
 

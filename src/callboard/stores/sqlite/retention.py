@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from callboard.projections import RUN
 from callboard.store import Retention
 from callboard.stores.sqlite.opening import BUSY_MILLISECONDS
 from callboard.stores.sqlite.queries import QUERIES
@@ -103,6 +104,7 @@ def take_streams(db: sqlite3.Connection, bounds: Bounds, last: Taken, *, dry_run
             taken.events += version
             taken.place = (ended_at, tenant, stream)
             if not dry_run:
+                _take_rows(db, tenant, stream)
                 db.execute(QUERIES.delete_events, (tenant, stream))
                 db.execute(QUERIES.delete_stream, (tenant, stream))
         db.execute("COMMIT")
@@ -110,6 +112,15 @@ def take_streams(db: sqlite3.Connection, bounds: Bounds, last: Taken, *, dry_run
         roll_back(db)
     taken.more = bool(rows)
     return taken
+
+
+def _take_rows(db: sqlite3.Connection, tenant: str, stream: str) -> None:
+    """Take the rows that hang on a stream; those of a run refer to its events."""
+    if stream.startswith(RUN):
+        for statement in (QUERIES.delete_decisions, QUERIES.delete_steps):
+            db.execute(statement, (tenant, stream))
+        for statement in (QUERIES.delete_queue, QUERIES.delete_children, QUERIES.delete_run):
+            db.execute(statement, (tenant, stream[len(RUN) :]))
 
 
 def take_keys(db: sqlite3.Connection, now: datetime) -> bool:

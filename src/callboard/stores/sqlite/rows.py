@@ -15,6 +15,7 @@ import msgspec
 
 from callboard import changes as c
 from callboard import facts
+from callboard import run_changes as of_runs
 from callboard.changes import Change, Place, Ref
 from callboard.errors import ConstraintViolated
 from callboard.messages import Message, To
@@ -73,6 +74,11 @@ class Within:
 
 Layout = Callable[[Any, Within], Row]
 
+
+def _begun(x: of_runs.BeginAttempt, w: Within) -> Row:
+    return (w.tenant, x.run, x.step, x.iteration, x.attempt, x.status, int(x.open), x.began, x.last)
+
+
 STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
     c.MoveCursor: (
         QUERIES.move_cursor,
@@ -92,7 +98,7 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
     ),
     c.AnswerAsk: (
         QUERIES.answer_ask,
-        lambda x, w: (w.tenant, str(x.question), x.by, w.position(x.answer)),
+        lambda x, w: (w.tenant, str(x.question), x.by, w.position(x.answer), w.at),
     ),
     c.SettleAnswer: (
         QUERIES.settle_answer,
@@ -110,7 +116,7 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
         ),
     ),
     c.AnswerWait: (QUERIES.answer_wait, lambda x, w: (str(x.wait), w.tenant, w.position(x.answer))),
-    c.CloseWait: (QUERIES.close_wait, lambda x, w: (str(x.wait), w.tenant)),
+    c.CloseWait: (QUERIES.close_wait, lambda x, w: (str(x.wait), w.tenant, x.unanswered)),
     c.KeepTimer: (
         QUERIES.set_timer,
         lambda x, w: (str(x.timer), w.tenant, microseconds(x.due_at), x.target, x.kind, x.data),
@@ -134,6 +140,54 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
     ),
     c.MarkRedriven: (QUERIES.mark_redriven, lambda x, w: (w.tenant, x.letter, x.redriven)),
     c.RemoveDeadLetter: (QUERIES.remove_dead_letter, lambda x, w: (w.tenant, x.letter)),
+    c.RecordDecision: (
+        QUERIES.record_decision,
+        lambda x, w: (
+            *(w.position(x.place), x.number, w.tenant, x.run, x.about, x.source, x.to, x.expression),
+            *(int(x.result), x.reason, w.at),
+        ),
+    ),
+    c.PutWorkflow: (
+        QUERIES.put_workflow,
+        lambda x, w: (w.tenant, x.workflow, x.version, x.description, x.owner),
+    ),
+    c.PutVersion: (
+        QUERIES.put_version,
+        lambda x, w: (w.tenant, x.workflow, x.version, x.checksum, x.published),
+    ),
+    of_runs.PutRun: (
+        QUERIES.put_run,
+        lambda x, w: (
+            *(x.started, w.tenant, x.run, x.workflow, x.version, x.status, x.paused_by, x.principal),
+            *(microseconds(x.started_at), _stored(x.ended_at), x.changed),
+        ),
+    ),
+    of_runs.LeavePending: (QUERIES.leave_pending, lambda x, w: (w.tenant, x.run, x.changed)),
+    of_runs.MoveRun: (
+        QUERIES.move_run,
+        lambda x, w: (w.tenant, x.run, x.status, x.paused_by, _stored(x.ended_at), x.changed),
+    ),
+    of_runs.PutChild: (QUERIES.put_child, lambda x, w: (w.tenant, x.child, x.parent, x.step, x.started)),
+    of_runs.QueueStep: (QUERIES.queue_step, lambda x, w: (w.tenant, x.run, x.step, x.queued)),
+    of_runs.UnqueueStep: (QUERIES.unqueue_step, lambda x, w: (w.tenant, x.run, x.step)),
+    of_runs.BeginAttempt: (QUERIES.begin_attempt, _begun),
+    of_runs.RepeatAttempt: (QUERIES.repeat_attempt, _begun),
+    of_runs.MoveAttempt: (
+        QUERIES.move_attempt,
+        lambda x, w: (w.tenant, x.run, x.step, x.iteration, x.attempt, x.status, x.last),
+    ),
+    of_runs.CompleteStep: (
+        QUERIES.complete_step,
+        lambda x, w: (w.tenant, x.run, x.step, x.attempt, x.last),
+    ),
+    of_runs.FailAttempt: (
+        QUERIES.fail_attempt,
+        lambda x, w: (w.tenant, x.run, x.step, x.iteration, x.attempt, x.last),
+    ),
+    of_runs.CloseSteps: (
+        QUERIES.close_steps,
+        lambda x, w: (w.tenant, x.run, facts.encode(x.steps), x.last),
+    ),
 }
 
 

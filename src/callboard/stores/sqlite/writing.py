@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from callboard.errors import CallboardError, ConcurrencyConflict, StoreCorrupt, Unencodable
 from callboard.ids import Position
-from callboard.projections import project
+from callboard.projections import project_all
 from callboard.store import CommitInDoubt, Outcome, Receipt
 from callboard.stores.sqlite.faults import fault, meaning
 from callboard.stores.sqlite.queries import QUERIES
@@ -138,6 +138,7 @@ class _Transaction:
             row = self._execute(QUERIES.stream_version, (tenant, stream)).fetchone()
             conflict = ConcurrencyConflict(stream, version, row[0] if row else 0)
             raise _Refused(conflict, clean=clean)
+        first = Position(self.next)
         for event in entry.events:
             version += 1
             position = self.next
@@ -152,10 +153,9 @@ class _Transaction:
             )
             if event.type.ends or event.type.reopens:
                 self._execute(QUERIES.end_stream, (tenant, stream, within.at if event.type.ends else None))
-            derived = project(event.fact, Position(position))
-            if derived is not None:
-                statement, layout = STATEMENTS[type(derived)]
-                self._execute(statement, layout(derived, within))
+        for derived in project_all([event.fact for event in entry.events], first, stream):
+            statement, layout = STATEMENTS[type(derived)]
+            self._execute(statement, layout(derived, within))
 
     def _message(self, turn: Turn, entry: NewMessage, within: Within) -> None:
         position = self.next

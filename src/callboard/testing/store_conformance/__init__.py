@@ -43,8 +43,10 @@ from callboard.testing.store_conformance.material import (
     saying,
 )
 from callboard.testing.store_conformance.message_retention import MessageRetentionCases
+from callboard.testing.store_conformance.runs import RunCases
 from callboard.testing.store_conformance.state import DerivedCases, StateCases
 from callboard.testing.store_conformance.stream_retention import StreamRetentionCases
+from callboard.testing.store_conformance.workflows import WorkflowCases
 
 __all__ = [
     "CLERK",
@@ -76,6 +78,8 @@ class StoreConformance(
     InboxRetentionCases,
     MessageRetentionCases,
     StreamRetentionCases,
+    RunCases,
+    WorkflowCases,
 ):
     """The cases for every adapter; subclass it and give the fixture `make_store`."""
 

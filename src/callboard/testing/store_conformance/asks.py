@@ -11,6 +11,7 @@ from callboard.store import Receipt, Retention, Store
 from callboard.testing.store_conformance.board import PORTER, TO_CLERK
 from callboard.testing.store_conformance.material import (
     CLERK,
+    NOON,
     STREAM,
     Noted,
     changing,
@@ -22,19 +23,23 @@ from callboard.testing.store_conformance.material import (
 DESK = BotName("desk")
 
 
-async def ask(store: Store, data: str = '{"asked":"clerk"}') -> tuple[WaitId, MessageId]:
+async def ask(
+    store: Store, data: str = '{"asked":"clerk"}', due: datetime | None = None
+) -> tuple[WaitId, MessageId]:
     """Let the desk ask the clerk; return the wait and the question."""
     wait, turn = WaitId(SystemIds().new()), new_turn()
     turn.append(STREAM, "story", [Noted("asking")], expected=None)
     _, question = turn.send(sender=DESK, to=TO_CLERK, type="question", body=1, asks=True)
-    turn.change(OpenWait(wait, STREAM, "ask", str(question), data=data))
+    turn.change(OpenWait(wait, STREAM, "ask", str(question), due_at=due, data=data))
     await commit(store, turn)
     return wait, question
 
 
-async def answer(store: Store, question: MessageId, by: BotName) -> tuple[Position, str | None]:
+async def answer(
+    store: Store, question: MessageId, by: BotName, at: datetime = NOON
+) -> tuple[Position, str | None]:
     """Let a bot answer; return where, and what became of it at the desk."""
-    turn = new_turn()
+    turn = new_turn(at)
     ref, _ = turn.send(sender=by, to=TO_CLERK, type="answer", body=1, reply_to=question)
     turn.change(AnswerAsk(question, by, ref))
     turn.change(SettleAnswer(DESK, question, ref))
@@ -64,6 +69,16 @@ class AskCases:
         wait, question = await ask(store)
         await commit(store, changing(CloseWait(wait)))
         assert (await answer(store, question, CLERK))[1] == "refused"
+
+    async def test_an_answer_is_taken_up_to_the_instant_when_it_is_due(self, store: Store) -> None:
+        """What counts is the time of its turn; one that comes too late changes nothing, at either end."""
+        tick = timedelta(microseconds=1)
+        _, question = await ask(store, due=NOON)
+        assert (await answer(store, question, CLERK, NOON + tick))[1] == "refused"
+        assert [wait.answer for wait in await store.waits(STREAM)] == [None]
+        position, outcome = await answer(store, question, CLERK, NOON)
+        assert outcome == "handled"
+        assert [wait.answer for wait in await store.waits(STREAM)] == [position]
 
     async def test_a_wait_that_names_nobody_takes_no_answer(self, store: Store) -> None:
         """What a wait holds need not even be JSON; the answer's turn is sound all the same."""

@@ -133,6 +133,22 @@ class InboxCases(CasesOnABoard):
         await board.settle(CLERK, done)
         assert await store.waiting(CLERK, 10) == len([early, late])
 
+    async def test_attempts_that_began_are_found_in_log_order(self, store: Store, board: Board) -> None:
+        """One bot's own, wherever its cursor stands, until something is said of them."""
+        await board.declare(CLERK)
+        first, second, done = [await board.stays(TO_CLERK) for _ in range(3)]
+        await board.change(
+            RecordDelivery(CLERK, second, "started", 0, deaths=2),
+            RecordDelivery(CLERK, first, "started", 1, NOON),
+            RecordDelivery(CLERK, done, "started"),
+            RecordDelivery(PORTER, first, "started"),
+        )
+        await board.change(RecordDelivery(CLERK, done, "handled"))
+        await board.settle(CLERK, done)
+        found = [(one.message, one.next_try_at, one.deaths) for one in await store.started(CLERK)]
+        assert found == [(first, NOON, 0), (second, None, 2)]
+        assert await store.waiting(CLERK, 10) == len(found)
+
     async def test_a_catch_up_reads_what_lies_below_its_subscription(
         self, store: Store, board: Board
     ) -> None:

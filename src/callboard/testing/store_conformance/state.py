@@ -120,6 +120,17 @@ class StateCases:
         await commit(store, changing(CloseWait(wait)), changing(AnswerWait(wait, Position(2))))
         assert await store.waits(STREAM) == []
 
+    async def test_who_gives_up_waiting_leaves_an_answer_that_came_after_all(self, store: Store) -> None:
+        """A wait that nobody answered is closed; one that has its answer keeps it."""
+        answered, waiting = WaitId(SystemIds().new()), WaitId(SystemIds().new())
+        await commit(store, noting("a", 0))
+        for wait in (answered, waiting):
+            await commit(store, changing(OpenWait(wait, STREAM, "signal", "go")))
+        await commit(store, changing(AnswerWait(answered, Position(1))))
+        for wait in (answered, waiting):
+            await commit(store, changing(CloseWait(wait, unanswered=True)))
+        assert [(one.id, one.answer) for one in await store.waits(STREAM)] == [(answered, 1)]
+
     async def test_another_tenant_cannot_answer_or_close_a_wait(self, store: Store) -> None:
         """Knowing its id is not enough."""
         wait = WaitId(SystemIds().new())

@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route as StarletteRoute
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callboard import logs
@@ -36,9 +38,10 @@ from callboard.errors import (
     VerbNotAllowed,
 )
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, Ids
-from callboard.web import talk, wire
+from callboard.web import inbox, talk, wire
 from callboard.web.api import landing, problems
 from callboard.web.api.desk import Desk
+from callboard.web.api.lasting import EventStream, while_wanted
 from callboard.web.api.reading import Gone, collect, read_body, read_query, too_large
 from callboard.web.api.route import Call, Route
 from callboard.web.api.routes import ROUTES
@@ -49,9 +52,18 @@ LONGEST_KEY = 200
 
 
 def application(
-    desk: Desk, *, key: str, body_bytes: int, ids: Ids, routes: Sequence[Route] = ROUTES
+    desk: Desk,
+    *,
+    key: str,
+    body_bytes: int,
+    ids: Ids,
+    closing: asyncio.Event,
+    routes: Sequence[Route] = ROUTES,
 ) -> ASGIApp:
-    """Return the application that serves the table's routes for a desk, to whoever has the key."""
+    """Return the application that serves the table's routes for a desk, to whoever has the key.
+
+    Once `closing` is set, what waits for long is ended.
+    """
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         for path in (route.path, *route.also):
@@ -63,7 +75,12 @@ def application(
     async def lost(_request: Request, fault: Exception) -> Response:
         return problems.response(fault)
 
-    served = [StarletteRoute(path, Resource(desk, key, body_bytes, verbs)) for path, verbs in by_path.items()]
+    served = [
+        StarletteRoute(
+            path, Resource(desk, key, body_bytes, verbs, closing), methods=_only(path, verbs, by_path)
+        )
+        for path, verbs in by_path.items()
+    ]
     app = Starlette(
         routes=[*served, StarletteRoute("/", front)],
         exception_handlers={HTTPException: lost},
@@ -71,6 +88,15 @@ def application(
     # A path with a slash too many is unknown, not nearly known: redirects hide mistakes, and repeat the Host.
     app.router.redirect_slashes = False
     return Guard(app, body_bytes, ids)
+
+
+def _only(path: str, verbs: Mapping[str, Route], paths: Iterable[str]) -> list[str] | None:
+    """Return the verbs that a path keeps to itself; None is all.
+
+    `/bots/reload` takes POST, and a bot may be called reload: it is read at `/bots/{bot}` all the same.
+    """
+    general = (one for one in paths if one != path and compile_path(one)[0].fullmatch(path))
+    return list(verbs) if "{" not in path and any(general) else None
 
 
 class Guard:
@@ -134,11 +160,14 @@ class Guard:
 class Resource:
     """All verbs of one path."""
 
-    def __init__(self, desk: Desk, key: str, body_bytes: int, verbs: dict[str, Route]) -> None:
+    def __init__(
+        self, desk: Desk, key: str, body_bytes: int, verbs: dict[str, Route], closing: asyncio.Event
+    ) -> None:
         self._desk = desk
         self._key = key.encode()
         self._body_bytes = body_bytes
         self._verbs = verbs
+        self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -149,10 +178,10 @@ class Resource:
             response = problems.response(fault)
         await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         verb = "GET" if scope["method"] == "HEAD" else scope["method"]
         route = self._verbs.get(verb)
-        if route is None:
+        if route is None or (route.streams and scope["method"] == "HEAD"):
             raise VerbNotAllowed(
                 f"This path takes {' or '.join(self._verbs)}, not {scope['method']}.",
                 allowed=list(self._verbs),
@@ -166,10 +195,19 @@ class Resource:
             _check_json(headers)
             body = read_body(await collect(receive, self._body_bytes), route.request)
         key = _idempotency_key(headers) if route.keyed else None
-        call = Call(self._desk, query, body, scope["path_params"], LOCAL_USER, DEFAULT_TENANT, key)
+        last_event = _last_event(headers) if route.streams else None
+        call = Call(
+            self._desk, query, body, scope["path_params"], LOCAL_USER, DEFAULT_TENANT, key, last_event
+        )
         with logs.context(principal=call.principal, tenant=call.tenant):
-            answer = await route.handler(call)
-        return Response(msgspec.json.encode(answer), route.status, media_type="application/json")
+            if route.streams:
+                events: Any = await route.handler(call)
+                return await EventStream.open(events, receive, self._closing)
+            handling = route.handler(call)
+            answer = await (while_wanted(handling, receive, self._closing) if route.lasting else handling)
+        again = route.repeated is not None and getattr(answer, "repeated", False)
+        status = route.repeated if again else route.status
+        return Response(msgspec.json.encode(answer), status or route.status, media_type="application/json")
 
     def _check_key(self, headers: Headers) -> None:
         offered = headers.getlist("authorization")
@@ -213,6 +251,13 @@ def _idempotency_key(headers: Headers) -> str | None:
             field=talk.KEY_HEADER,
         )
     return given[0]
+
+
+def _last_event(headers: Headers) -> str | None:
+    given = headers.getlist(inbox.RESUME_HEADER)
+    if len(given) > 1:
+        raise RequestInvalid(f"Send {inbox.RESUME_HEADER} once.", field=inbox.RESUME_HEADER)
+    return given[0] if given and given[0] else None
 
 
 def _check_json(headers: Headers) -> None:

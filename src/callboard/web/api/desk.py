@@ -7,10 +7,12 @@ method raises of `errors.py` becomes a problem document with that error's code; 
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from callboard.ids import MessageId, Position, PrincipalId, Tenant
-from callboard.web import talk, wire
+from callboard.web import inbox, runs, talk, wire, workflows
+from callboard.web.api.event import Event
 
 
 class Talk(Protocol):
@@ -69,6 +71,9 @@ class Talk(Protocol):
     async def restart(self, name: str) -> talk.BotDetail:
         """Let a bot that was set aside work again."""
 
+    async def reload(self, principal: PrincipalId) -> talk.Reloaded:
+        """Load the files of bots again."""
+
     async def dead_letters(self, bot: str | None, after: str | None, limit: int) -> talk.DeadLetters:
         """Return dead letters that were not redriven, of one bot or of all."""
 
@@ -82,12 +87,107 @@ class Talk(Protocol):
         """Take a dead letter off the list."""
 
 
+class Inboxes(Protocol):
+    """Who answers for bots outside and persons: what waits for them, and what they say."""
+
+    async def declare(self, request: inbox.DeclareRequest, principal: PrincipalId) -> None:
+        """Put one on the board; `Conflict` if another kind of bot has the name."""
+
+    async def remove(self, bot: str, principal: PrincipalId) -> inbox.RemovedAnswer:
+        """Take a bot of any kind off the board; `Conflict` if its code is loaded."""
+
+    async def send(
+        self, bot: str, request: talk.SendRequest, *, key: str | None, principal: PrincipalId
+    ) -> talk.Accepted:
+        """Send, publish or ask as this bot; `Conflict` if it speaks for itself."""
+
+    async def read(self, bot: str, query: inbox.InboxQuery) -> inbox.InboxPage:
+        """Return what waits, or wait for it; `ReaderConflict` if another one reads."""
+
+    def stream(
+        self, bot: str, query: inbox.StreamQuery, after: str | None
+    ) -> AsyncGenerator[list[Event[inbox.InboxRow]], None]:
+        """Yield what waits and what comes; an empty page first, and whenever it was quiet for a while."""
+
+    async def acknowledge(self, bot: str, request: inbox.AckRequest) -> inbox.AckAnswer:
+        """Settle what was read; `NotServed` if it was not."""
+
+
+class Runs(Protocol):
+    """Who answers what concerns runs, signals and approvals."""
+
+    async def publish(self, text: str, principal: PrincipalId) -> runs.Published:
+        """Publish a workflow file; `WorkflowInvalid` with everything that is wrong with it."""
+
+    async def start(
+        self, workflow: str, request: runs.StartRequest, *, principal: PrincipalId
+    ) -> runs.Started:
+        """Start a run; `NotFound` for a workflow that was not published."""
+
+    async def page(self, query: runs.RunsQuery) -> runs.RunPage:
+        """Return runs."""
+
+    async def run(self, run: str, include: set[str]) -> runs.RunDetail:
+        """Return a run, with these parts of its story; `NotFound` if there is none."""
+
+    async def pause(self, run: str, principal: PrincipalId) -> runs.Standing:
+        """Have nothing of a run start; `WrongState` if it is paused, or has ended."""
+
+    async def resume(self, run: str, principal: PrincipalId) -> runs.Standing:
+        """Let a run go on; `WrongState` if nobody has paused it."""
+
+    async def cancel(self, run: str, reason: str, principal: PrincipalId) -> runs.Standing:
+        """End a run; `WrongState` if it has ended."""
+
+    async def retry(self, run: str, principal: PrincipalId) -> runs.Standing:
+        """Try a failed run again; `WrongState` if it has not failed, or could not go better."""
+
+    async def release(self, run: str, request: runs.ReleaseRequest, principal: PrincipalId) -> runs.Standing:
+        """Have a step that is held tried again, or fail; `WrongState` if it is not held."""
+
+    async def signal(self, run: str, request: runs.SignalRequest, principal: PrincipalId) -> runs.Standing:
+        """Give a run a signal; `WrongState` if it has ended."""
+
+    async def approvals(self, after: str | None, limit: int) -> runs.ApprovalPage:
+        """Return what waits for decisions."""
+
+    async def approval(self, approval: str) -> runs.ApprovalRow:
+        """Return one thing that waits for a decision; `NotFound` if there is none, or no longer."""
+
+    async def decide(
+        self, approval: str, request: runs.DecisionRequest, principal: PrincipalId
+    ) -> runs.Standing:
+        """Approve or reject; `Conflict` if it was decided already, `Denied` for who may not."""
+
+
+class Workflows(Protocol):
+    """Who answers what concerns workflows that were published."""
+
+    async def all_workflows(self) -> workflows.WorkflowList:
+        """Return all workflows."""
+
+    async def workflow(self, name: str, version: int | None) -> workflows.WorkflowDetail:
+        """Return a workflow in one version, or in the active one; `NotFound` if there is none."""
+
+
 class Desk(Protocol):
     """Who answers what comes through the door."""
 
     @property
+    def inbox(self) -> Inboxes:
+        """Who answers for bots outside and persons."""
+
+    @property
+    def runs(self) -> Runs:
+        """Who answers what concerns runs."""
+
+    @property
     def talk(self) -> Talk:
         """Who answers what concerns messages."""
+
+    @property
+    def workflows(self) -> Workflows:
+        """Who answers what concerns workflows."""
 
     def health(self) -> wire.Health:
         """Say how the server is; at once, and without touching the database."""

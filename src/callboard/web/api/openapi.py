@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from callboard.errors import CallboardError
-from callboard.web import talk, wire
+from callboard.web import inbox, talk, wire
 from callboard.web.api.route import Route
 
 _REF = "#/components/schemas/{name}"
@@ -89,6 +89,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters = [*_path_parameters(route), *_query_parameters(route, schemas)]
     if route.keyed:
         parameters.append({"name": talk.KEY_HEADER, "in": "header", "schema": {"type": "string"}})
+    if route.streams:
+        parameters.append({"name": inbox.RESUME_HEADER, "in": "header", "schema": {"type": "string"}})
     if parameters:
         operation["parameters"] = parameters
     if route.request is not None:
@@ -125,9 +127,18 @@ def _responses(route: Route) -> dict[str, Any]:
         str(route.status): {
             "description": HTTPStatus(route.status).phrase,
             "headers": headers,
-            "content": {"application/json": {"schema": _reference(route.answer)}},
+            "content": {
+                inbox.STREAM_TYPE if route.streams else "application/json": {
+                    "schema": _reference(route.answer)
+                }
+            },
         }
     }
+    if route.repeated is not None:
+        found[str(route.repeated)] = {
+            **found[str(route.status)],
+            "description": "It was done before, under the same id.",
+        }
     by_status: dict[int, list[type[CallboardError]]] = {}
     for error in route.all_errors():
         by_status.setdefault(error.status, []).append(error)

@@ -12,6 +12,7 @@ from callboard.messages import check_name, check_pattern
 from callboard.spelling import shown
 from callboard.units import seconds
 from callboard.web.api.route import Call
+from callboard.workflow.definition import WorkflowName
 
 _LONGEST = 18
 """Digits of a position: they fit 63 bits."""
@@ -49,7 +50,8 @@ def position(call: Call[Any, Any], field: str) -> Position:
     text = call.path[field]
     if not text.isascii() or not text.isdigit() or len(text) > _LONGEST:
         raise RequestInvalid(
-            f"{shown(text)} is not a position of the log: it is a whole number.", field=field
+            f"{shown(text)} is not a position of the log, such as 17: `callboard log` shows them.",
+            field=field,
         )
     return Position(int(text))
 
@@ -60,3 +62,15 @@ def duration(text: str, field: str) -> float:
         return seconds(text)
     except ValueError as fault:
         raise RequestInvalid(f"{field} is {shown(text)}: {fault}.", field=f"$.{field}") from None
+
+
+def workflow_name(call: Call[Any, Any]) -> str:
+    """Return the name of a workflow that the path holds."""
+    text = call.path["name"]
+    try:
+        return msgspec.convert(text, WorkflowName)
+    except msgspec.ValidationError:
+        raise RequestInvalid(
+            f"{shown(text)} cannot be a workflow: small letters, digits and dashes, such as claims-triage.",
+            field="name",
+        ) from None

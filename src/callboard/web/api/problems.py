@@ -6,6 +6,7 @@ happened and under which id to look for it, and the trace goes to the log, never
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 
 import msgspec
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from callboard import logs
-from callboard.errors import CallboardError, NotFound, Unauthenticated, VerbNotAllowed
+from callboard.errors import CallboardError, NotFound, RateLimited, Unauthenticated, VerbNotAllowed
 from callboard.web import wire
 
 log = logs.get_logger(__name__)
@@ -43,6 +44,8 @@ def response(fault: Exception) -> Response:
         headers["Allow"] = ", ".join(error.details.get("allowed", ()))
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retryable:
         headers["Retry-After"] = "1"
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(math.ceil(error.details.get("retry_after", 1.0)))
     body = msgspec.json.encode(problem(error), enc_hook=str)
     return Response(body, error.status, headers, media_type=wire.PROBLEM_TYPE)
 

@@ -17,11 +17,14 @@ from msgspec import inspect
 from callboard.errors import BodyTooLarge, RequestInvalid
 from callboard.spelling import did_you_mean, shown
 from callboard.units import size_text
+from callboard.web.wire import WRITTEN
 
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_UNLIKE = re.compile(r"Expected `str` matching regex '(?P<pattern>.*)'", re.DOTALL)
+_EMPTY = re.compile(r"Expected `(?:str|array)` of length >= 1")
 _PLACE = re.compile(r" - at `(?P<path>[^`]*)`$")
 _MANY = 100
 """Parameters of one query; no route has nearly as many."""
@@ -107,8 +110,18 @@ def _refusal(what: str, fault: msgspec.ValidationError, kind: type[Any]) -> Requ
         message = f"unknown field {shown(unknown['name'])}"
         message += did_you_mean(unknown["name"], _fields_at(kind, place["path"] if place else "$"))
     else:
-        message = message[:1].lower() + message[1:]
+        message = _in_words(message)
     return RequestInvalid(f"The {what} is not as declared, at {path}: {message}", field=path)
+
+
+def _in_words(message: str) -> str:
+    """Return what msgspec says is wrong with a value as a person reads it: without regular expressions."""
+    unlike = _UNLIKE.fullmatch(message)
+    if unlike is not None:
+        return f"expected {WRITTEN.get(unlike['pattern'], 'another spelling')}"
+    if _EMPTY.fullmatch(message):
+        return "it must not be empty"
+    return message[:1].lower() + message[1:]
 
 
 def _fields_at(kind: type[Any], path: str) -> list[str]:

@@ -5,7 +5,7 @@ The contract; the table itself, with its handlers, is `routes.py` and the `route
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -46,6 +46,8 @@ class Call(Generic[Query, Body]):
     tenant: Tenant
     key: str | None = None
     """The idempotency key that the caller sent, where the route takes one."""
+    last_event: str | None = None
+    """Up to where the caller has read a stream, where the route is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +59,23 @@ class Route:
     name: str
     """Unique; the OpenAPI operation id."""
     summary: str
-    handler: Callable[[Call[Any, Any]], Awaitable[object]]
+    handler: Callable[[Call[Any, Any]], Coroutine[Any, Any, object]]
+    """Returns what `answer` says; of a route that streams, an async generator of pages of `Event`."""
     answer: type[Any]
     scope: Scope | None
     """`None` lets in callers without a key."""
     query: type[wire.Request] | None = None
     request: type[wire.Request] | None = None
     status: int = 200
+    repeated: int | None = None
+    """The status where the answer says that it was `repeated`: done before, under the same id."""
     keyed: bool = False
     """Whether it takes an idempotency key: the same again under the same key is done once."""
+    lasting: bool = False
+    """Whether it may wait for long: it ends when its caller hangs up, and when the door closes."""
+    streams: bool = False
+    """Whether it answers with events, one `answer` each, until its caller hangs up. An empty page of them
+    only shows that the stream is open."""
     errors: tuple[type[CallboardError], ...] = ()
     also: tuple[str, ...] = ()
     """Other paths that lead here; probes expect theirs at the root."""

@@ -2,8 +2,8 @@
 
 The router (`application.py`), the OpenAPI document (`openapi.py`) and the tests are made from `ROUTES`, so
 none of them can forget a route, an error or a scope. What bots say to each other has its lines in
-`routes_messages.py`, who they are in `routes_board.py`. A later part of Callboard adds its lines here and its
-structs in `wire.py`; nothing else needs to know.
+`routes_messages.py`, who they are in `routes_board.py`, what is read outside in `routes_inbox.py`. A later
+part of Callboard adds its lines here and its structs in `wire.py`; nothing else needs to know.
 
 A handler is a function of one `Call`: it asks the desk and returns what the route's `answer` declares. It
 knows nothing of HTTP. What every route can answer besides (no key, a body too large, a fault of ours)
@@ -21,7 +21,10 @@ from callboard.web import wire
 from callboard.web.api import openapi
 from callboard.web.api.route import Call, Route
 from callboard.web.api.routes_board import BOARD
+from callboard.web.api.routes_inbox import INBOXES
 from callboard.web.api.routes_messages import MESSAGES
+from callboard.web.api.routes_runs import RUNS
+from callboard.web.api.routes_workflows import WORKFLOWS
 
 # ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -168,4 +171,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *MESSAGES,
     *BOARD,
+    *INBOXES,
+    *RUNS,
+    *WORKFLOWS,  # after /workflows/publish: /workflows/{name} would take its verb for a wrong one
 )

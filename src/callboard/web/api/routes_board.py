@@ -59,6 +59,11 @@ async def restart_bot(call: Call[None, None]) -> talk.BotDetail:
     return await call.desk.talk.restart(paths.bot_name(call))
 
 
+async def reload_bots(call: Call[None, None]) -> talk.Reloaded:
+    """Load the files of bots again."""
+    return await call.desk.talk.reload(call.principal)
+
+
 async def list_dead_letters(call: Call[talk.DeadLettersQuery, None]) -> talk.DeadLetters:
     """Return dead letters."""
     query = call.query
@@ -167,6 +172,16 @@ BOARD: tuple[Route, ...] = (
         errors=(errors.StoreUnavailable,),
     ),
     Route(
+        verb="POST",
+        path=f"{wire.API}/bots/reload",
+        name="reloadBots",
+        summary="Load the files of bots again; those whose code changed are replaced, all others left alone",
+        handler=reload_bots,
+        answer=talk.Reloaded,
+        scope="admin",
+        errors=(*_WRITING, errors.ActorError, errors.ConfigInvalid),
+    ),
+    Route(
         verb="GET",
         path=_BOT,
         name="readBot",
@@ -184,7 +199,14 @@ BOARD: tuple[Route, ...] = (
         handler=restart_bot,
         answer=talk.BotDetail,
         scope="admin",
-        errors=(*_READING, errors.NameInvalid, errors.Conflict, errors.ShuttingDown),
+        errors=(
+            *_READING,
+            errors.NameInvalid,
+            errors.ConfigInvalid,
+            errors.BotInvalid,
+            errors.Conflict,
+            errors.ShuttingDown,
+        ),
     ),
     Route(
         verb="GET",

@@ -7,7 +7,7 @@ import msgspec
 from callboard import errors
 from callboard.errors import RequestInvalid
 from callboard.messages import check_name
-from callboard.web import talk, wire
+from callboard.web import inbox, talk, wire
 from callboard.web.api import paths
 from callboard.web.api.route import Call, Route
 
@@ -19,23 +19,36 @@ LONGEST_ASK = 600.0
 
 async def send(call: Call[None, talk.SendRequest]) -> talk.Accepted:
     """Send, publish or ask."""
+    request = checked_request(call)
+    return await call.desk.talk.send(request, key=call.key, principal=call.principal)
+
+
+def checked_request(call: Call[None, talk.SendRequest]) -> talk.SendRequest:
+    """Return what is to be sent or asked, or refuse what could not be."""
     request = call.body
     if (request.to is None) == (request.channel is None):
         raise RequestInvalid("Name a bot in `to`, or a channel in `channel`: one of the two.", field="$.to")
-    if request.to is not None:
-        check_name("bot", request.to)
-    if request.channel is not None:
-        check_name("channel", request.channel)
-    check_name("type of message", request.type)
-    try:
-        msgspec.json.decode(bytes(request.body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise RequestInvalid(f"The body of the message is not JSON: {fault}.", field="$.body") from None
-    if request.after is not None:
-        paths.duration(request.after, "after")
+    check_said(request, "$")
     if request.ask is not None:
         _check_ask(request, request.ask, call.key)
-    return await call.desk.talk.send(request, key=call.key, principal=call.principal)
+    return request
+
+
+def check_said(said: talk.SendRequest | inbox.AckMessage, where: str) -> None:
+    """Refuse names, a body or a pause that cannot be; `where` is the path to them."""
+    if said.to is not None:
+        check_name("bot", said.to)
+    if said.channel is not None:
+        check_name("channel", said.channel)
+    check_name("type of message", said.type)
+    try:
+        msgspec.json.decode(bytes(said.body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise RequestInvalid(
+            f"The body of the message is not JSON: {fault}.", field=f"{where}.body"
+        ) from None
+    if said.after is not None:
+        paths.duration(said.after, "after")
 
 
 def _check_ask(request: talk.SendRequest, within: str, key: str | None) -> None:
@@ -99,6 +112,22 @@ async def on_channel(call: Call[talk.AuditQuery, None]) -> talk.AuditPage:
 
 _READING = (errors.NotFound, errors.StoreUnavailable)
 _AUDITING = (*_READING, errors.PositionUnknown)
+SENDING = (
+    errors.RecipientUnknown,
+    errors.NameInvalid,
+    errors.MessageTooLarge,
+    errors.Unencodable,
+    errors.NotFound,
+    errors.Conflict,
+    errors.KeyReused,
+    errors.AskTimeout,
+    errors.RateLimited,
+    errors.Overloaded,
+    errors.ShuttingDown,
+    errors.StoreUnavailable,
+    errors.DiskFull,
+    errors.OutcomeUnknown,
+)
 
 MESSAGES: tuple[Route, ...] = (
     Route(
@@ -112,22 +141,7 @@ MESSAGES: tuple[Route, ...] = (
         status=202,
         keyed=True,
         scope="messages:send",
-        errors=(
-            errors.RecipientUnknown,
-            errors.NameInvalid,
-            errors.MessageTooLarge,
-            errors.Unencodable,
-            errors.NotFound,
-            errors.Conflict,
-            errors.KeyReused,
-            errors.AskTimeout,
-            errors.RateLimited,
-            errors.Overloaded,
-            errors.ShuttingDown,
-            errors.StoreUnavailable,
-            errors.DiskFull,
-            errors.OutcomeUnknown,
-        ),
+        errors=SENDING,
     ),
     Route(
         verb="GET",

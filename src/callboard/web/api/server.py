@@ -27,6 +27,7 @@ from callboard.errors import AddressInUse, StartRefused
 from callboard.ids import Ids, SystemIds
 from callboard.web.api.application import application
 from callboard.web.api.desk import Desk
+from callboard.web.api.protocol import BoundedProtocol
 
 log = logs.get_logger(__name__)
 
@@ -49,7 +50,10 @@ class Door:
     ) -> None:
         logs.keep_secret(key)
         self._config = config or DoorConfig()
-        self._app: ASGIApp = application(desk, key=key, body_bytes=body_bytes, ids=ids or SystemIds())
+        self._closing = asyncio.Event()
+        self._app: ASGIApp = application(
+            desk, key=key, body_bytes=body_bytes, ids=ids or SystemIds(), closing=self._closing
+        )
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
 
@@ -72,7 +76,7 @@ class Door:
         assert self._socket is not None  # noqa: S101 - for the type checker
         config = uvicorn.Config(
             self._app,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -90,7 +94,11 @@ class Door:
         self._server = server
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Take no more requests, let those in flight end for `grace` seconds, then end them."""
+        """Take no more requests, let those in flight end for `grace` seconds, then end them.
+
+        What waits for something that may never come, a long poll or a stream, ends at once.
+        """
+        self._closing.set()
         server, self._server = self._server, None
         listening, self._socket = self._socket, None
         if server is not None:

@@ -1,0 +1,36 @@
+"""Leaving: what is put away when a step no longer waits, or is not wanted any more."""
+
+from __future__ import annotations
+
+from callboard.run import commands
+from callboard.run.state import StepState
+from callboard.run.work import Work
+
+
+def wait_timer(id_: str, step: StepState) -> commands.Timer:
+    """Return the timer of a step's present wait."""
+    return commands.Timer("wait", id_, step.iteration, step.waits)
+
+
+def leave(work: Work, id_: str) -> None:
+    """Put away what a step waits with: its wait and its timers."""
+    step = work.state.step(id_)
+    if step.retry_at is not None:
+        timer = commands.Timer("retry", id_, step.iteration, step.attempt)
+        work.wants.append(commands.DropTimer(timer))
+    if step.wait is None:
+        return
+    if step.wait.what not in {"timer", "hold"} and step.wait.child is None:
+        work.wants.append(commands.CloseWait(id_, step.iteration, step.waits))
+    if step.wait.until is not None:
+        work.wants.append(commands.DropTimer(wait_timer(id_, step)))
+
+
+def abandon(work: Work, id_: str) -> None:
+    """Stop what a step has under way, because it is not wanted any more."""
+    step = work.state.step(id_)
+    if step.status == "running":
+        work.wants.append(commands.CancelAttempt(id_, step.iteration, step.attempt))
+    if step.wait is not None and step.wait.child is not None:
+        work.wants.append(commands.CancelChild(id_, step.wait.child.run))
+    leave(work, id_)

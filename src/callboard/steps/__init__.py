@@ -1,0 +1,49 @@
+"""Steps: how each kind is carried out, a file for each family.
+
+    carry = AT_ONCE.get("core.echo")        # a plain function of the work: Outcome
+    carry = IN_TIME.get("python")           # a coroutine function of the same
+
+Two tables. A kind is carried out *at once* when all it does is say what becomes of the step: it touches
+nothing outside, and what it says (messages, a wait) is committed with the step's end. So the run may carry it
+out before anything of it is on disk, and commit a whole chain of such steps together. A kind that is carried
+out *in time* does something that the world sees, so its attempt is begun only once it is in the log, in a
+task, under the step's time-out.
+
+What a kind takes is in `callboard.catalogue` under the same name. A kind of the catalogue that stands in
+neither table is refused when a definition is checked for running here (`here`), and never run as a success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from callboard.catalogue import catalogue
+from callboard.outcome import Outcome
+from callboard.step import Action, Catalogue
+from callboard.steps import approval, core, messages, python, signals
+from callboard.steps.work import House, Work, came_to
+
+AT_ONCE: Mapping[str, Callable[[Work], Outcome]] = MappingProxyType(
+    {
+        "core.echo": core.echo,
+        "core.set": core.assign,
+        "core.fail": core.fail,
+        "core.delay": core.delay,
+        "message.send": messages.send,
+        "message.publish": messages.publish,
+        "approval": approval.ask,
+        "wait.signal": signals.wait,
+    }
+)
+IN_TIME: Mapping[str, Callable[[Work], Awaitable[Outcome]]] = MappingProxyType({"python": python.call})
+
+
+def here(actions: Mapping[str, Action] = MappingProxyType({})) -> Catalogue:
+    """Return the catalogue by which definitions are checked that shall run here."""
+    return msgspec.structs.replace(catalogue(actions), carried=frozenset({*AT_ONCE, *IN_TIME}))
+
+
+__all__ = ["AT_ONCE", "IN_TIME", "House", "Work", "came_to", "here"]

@@ -1,0 +1,42 @@
+"""Functions of one's own: `uses: python`, with what `@action` has registered in `actions/`.
+
+The input is read as the struct that the function takes, and what it gives back as the type that it promises.
+A function may also return an outcome (`Retry`, `Fail`) instead of raising. One that is no `async def` runs in
+a thread. It cannot be stopped there: past its time-out the attempt has failed, and the next one of the same
+step waits until the thread is free.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from callboard import catalogue
+from callboard.outcome import Done, Fail, Failure, Outcome, Retry
+from callboard.step import Action, attempting
+from callboard.steps.work import Work, read
+
+
+async def call(work: Work) -> Outcome:
+    """Call the function."""
+    given = read(work.value, catalogue.Python, "with", checks=False)
+    action = work.house.action(given.action)
+    argument = read(given.input, action.input, "with.input", checks=False)
+    with attempting(work.attempt):
+        if action.waits:
+            result = await action.function(argument)
+        else:
+            result = await work.house.in_a_thread(work.attempt.key, lambda: action.function(argument))
+    return _outcome(action, result)
+
+
+def _outcome(action: Action, result: object) -> Outcome:
+    if isinstance(result, Done | Retry | Fail):
+        return result
+    try:
+        plain = msgspec.to_builtins(result)
+        if action.output is not None:
+            msgspec.convert(plain, action.output)
+    except (TypeError, ValueError, RecursionError) as error:
+        said = f"What {action.name} gave back is not what it promises: {error}."
+        return Fail(Failure("OUTPUT_INVALID", said))
+    return Done(plain)

@@ -1,0 +1,160 @@
+"""A real server whose bots are changed while it runs, by its operator and by a watcher of files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.server import Server, say, up
+
+BOT = '''
+from callboard import Body, Bot, Memory, Settings, Turn, on
+
+class Text(Body):
+    text: str
+
+class Count(Memory):
+    said: int = 0
+
+class Tone(Settings):
+    end: str = "."
+
+class Parrot(Bot):
+    """Says it again."""
+    memory: Count
+    settings: Tone
+
+    @on(Text)
+    async def again(self, text: Text, turn: Turn) -> Text:
+        self.memory.said += 1
+        return Text(f"OLD {text.text}{self.memory.said}{self.settings.end}")
+'''
+NEW = BOT.replace("OLD", "NEW")
+
+
+def project(tmp_path: Path, config: str = "") -> Path:
+    for folder in ("bots", "config"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bots" / "parrot.py").write_text(BOT)
+    (tmp_path / "config" / "callboard.toml").write_text(config)
+    return tmp_path
+
+
+def until(true: Callable[[], bool], within: float = 20.0) -> None:
+    """Wait until something holds, which is so when another process has done it."""
+    ends = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def asked(server: Server, text: str) -> str:
+    done = server.say("ask", "parrot", text)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def reload(server: Server) -> tuple[int, dict[str, Any]]:
+    done = server.say("bots", "reload", "--json")
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_an_operator_reloads_what_changed_and_is_told_what_came_of_it(tmp_path: Path) -> None:
+    file = project(tmp_path) / "bots" / "parrot.py"
+    with up(tmp_path) as server:
+        assert asked(server, "a") == "OLD a1."
+        file.write_text(NEW)
+        assert asked(server, "b") == "OLD b2.", "nothing is loaded unless told"
+        nothing: dict[str, list[Any]] = {
+            "started": [],
+            "replaced": [],
+            "stopped": [],
+            "kept": [],
+            "faults": [],
+        }
+        assert reload(server) == (0, {**nothing, "replaced": ["parrot"]})
+        assert asked(server, "c") == "NEW c3."
+        file.write_text(BOT + "class :\n")
+        code, told = reload(server)
+        (fault,) = told["faults"]
+        assert (code, told["kept"], fault["line"]) == (1, ["parrot"], len(BOT.splitlines()) + 1)
+        assert asked(server, "d") == "NEW d4."
+        people = server.say("bots", "reload")
+        assert (people.returncode, people.stderr) == (1, "")
+        assert f"{file}:{fault['line']}: SyntaxError" in people.stdout
+        file.unlink()
+        assert reload(server) == (0, {**nothing, "stopped": ["parrot"]})
+        sent = json.loads(server.say("send", "parrot", "e", "--json").stdout)
+        file.write_text(BOT)
+        assert reload(server) == (0, {**nothing, "started": ["parrot"]})
+        until(lambda: json.loads(server.say("bots", "show", "parrot", "--json").stdout)["waiting"] == 0)
+        rows = json.loads(server.say("audit", "local", "parrot", "--json").stdout)["data"]
+        assert [row["body"]["text"] for row in rows if row["reply_to"] == sent["id"]] == ["OLD e5."]
+
+
+def test_a_watched_folder_is_loaded_again_at_each_change(tmp_path: Path) -> None:
+    """The old code answers until a line says that the new one is there."""
+    file = project(tmp_path) / "bots" / "parrot.py"
+    with up(tmp_path, "--reload") as server:
+
+        def reloads() -> list[dict[str, Any]]:
+            return [line for line in server.lines() if line["event"] == "bots.reloaded"]
+
+        assert asked(server, "a") == "OLD a1."
+        file.write_text(NEW)
+        until(lambda: [line["replaced"] for line in reloads()][-1:] == [["parrot"]])
+        assert asked(server, "b") == "NEW b2."
+        file.write_text("1/0\n")
+        until(lambda: reloads()[-1]["faults"] == 1)
+        assert asked(server, "c") == "NEW c3."
+        (tmp_path / "bots" / "notes.txt").write_text("no bot")
+        file.write_text(BOT)
+        until(lambda: reloads()[-1]["replaced"] == ["parrot"])
+        assert asked(server, "d") == "OLD d4."
+        (tmp_path / "config" / "callboard.toml").write_text('[bots.parrot.settings]\nend = "!"\n')
+        until(lambda: len([line for line in reloads() if line["replaced"]]) == 3)
+        assert asked(server, "e") == "OLD e5!"
+        (tmp_path / "config" / "callboard.toml").write_text('[bots.parrot.settings]\nedn = "?"\n')
+        until(lambda: reloads()[-1]["faults"] == 1)
+        assert asked(server, "f") == "OLD f6!"
+        server.process.terminate()
+        assert server.process.wait(15) == 0
+
+
+def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
+    done = say(tmp_path, "up", "--reload", "--port", "0")
+    assert done.returncode == 2
+    assert str(tmp_path / "bots") in done.stderr
+
+
+def test_settings_of_the_file_reach_the_bot_and_wrong_ones_keep_it_down_alone(tmp_path: Path) -> None:
+    project(tmp_path, '[bots.parrot.settings]\nend = "!"\n[bots.parot]\nattempts = 1\n')
+    with up(tmp_path) as server:
+        assert asked(server, "a") == "OLD a1!"
+        (warned,) = [line for line in server.lines() if line["event"] == "bots.settings_for_nobody"]
+        assert warned["bot"] == "parot"
+        assert "did you mean parrot?" in warned["reason"]
+    (tmp_path / "config" / "callboard.toml").write_text('[bots.parrot.settings]\nedn = "!"\n')
+    with up(tmp_path) as server:
+        (fault,) = [line for line in server.lines() if line["event"] == "bots.not_loaded"]
+        assert fault["file"] == str(tmp_path / "config" / "callboard.toml")
+        assert "bots.parrot.settings.edn" in fault["reason"]
+        assert "did you mean end?" in fault["reason"]
+        shown = json.loads(server.say("bots", "show", "parrot", "--json").stdout)
+        assert shown["state"] == "absent"
+
+
+def test_a_table_that_is_wrong_stops_the_start_with_every_fault(tmp_path: Path) -> None:
+    project(tmp_path, '[bots.parrot]\natempts = 1\ntimeout = "soon"\n[bots.sage]\nkind = "llm"\n')
+    done = say(tmp_path, "up", "--port", "0")
+    assert done.returncode == 2
+    for said in (
+        "bots.parrot.atempts",
+        "did you mean attempts?",
+        "bots.parrot.timeout",
+        "llm are not there yet",
+    ):
+        assert said in done.stderr
