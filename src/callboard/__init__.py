@@ -5,6 +5,7 @@ The house in reading order; a file imports only from those before it:
     errors  clock  ids                                the error tree, time, the types of ids
     retry  spelling  units  config  logs  folder      settings, log lines, the data folder
     messages                                          what bots say, and how everything is named
+    expressions/  consensus                           templates and conditions; how far answers agree
     schedule  workflow/                               when something fires; a workflow as its author writes it
     step  catalogue  graph  plan  schema              kinds of steps, and what a run lives on
     checking/                                         everything that is wrong with a workflow, at once
@@ -16,7 +17,8 @@ The house in reading order; a file imports only from those before it:
     runrows  store                                    the port: facts in, facts out
     fold  run_projections  projections                from facts to states and rows
     stores/                                           adapters of the port
-    actors/                                           the runtime, the journal, the board, the bus, bots, runs
+    actors/                                           the runtime, supervision, timers, the journal
+    company/  runs/                                   those who talk, and those who carry out runs
     publisher                                         from workflow files to versions and plans
     web/                                              the door, and the client that knocks
     desk  app  offline                                who answers, the wiring, work without a server

@@ -26,13 +26,11 @@ from pathlib import Path
 from callboard import logs
 from callboard.actors import Child, Ref, StartChild, Supervisor, Timers
 from callboard.actors.children import Request
-from callboard.actors.company import Company
 from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
-from callboard.actors.roster import Reloaded, Roster
-from callboard.actors.running import Crew
-from callboard.actors.runs import Runs
 from callboard.clock import Clock, SystemClock
+from callboard.company.company import Company
+from callboard.company.roster import Reloaded, Roster
 from callboard.config import FILE, Config
 from callboard.desk import FrontDesk, keeping
 from callboard.errors import BadInput
@@ -40,6 +38,8 @@ from callboard.folder import DataFolder, FolderLock
 from callboard.ids import SystemIds
 from callboard.publisher import Publisher
 from callboard.registering import load_actions
+from callboard.runs.running import Crew
+from callboard.runs.runs import Runs
 from callboard.step import Catalogue
 from callboard.steps import here
 from callboard.store import Retention

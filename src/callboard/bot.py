@@ -27,7 +27,7 @@ returns, or not at all when it raises. What a handler does to the world outside 
 again after a crash, and `turn.message.id` is the same each time.
 
 Handlers may also be plain functions (`def`): they run in a thread of their own and cannot ask.
-How the house carries this out is told in `actors/bot.py`.
+How the house carries this out is told in `company/bot.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a handler is given: its turn, through which it says what shall become true.
 
-What a turn collects are values (`Say`, `Listen`, `Unlisten`). The house, which is `actors/bot.py` or the fake
-of a test, turns them into facts when the handler has returned. Whatever can be refused is refused at once, on
-the line that said it.
+What a turn collects are values (`Say`, `Listen`, `Unlisten`). The house, which is `company/attempts.py` or
+the fake of a test, turns them into facts when the handler has returned. Whatever can be refused is refused
+at once, on the line that said it.
 """
 
 from __future__ import annotations

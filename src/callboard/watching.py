@@ -13,7 +13,7 @@ from pathlib import Path
 import watchfiles
 
 from callboard import logs
-from callboard.actors.roster import Reloaded, Roster
+from callboard.company.roster import Reloaded, Roster
 from callboard.errors import CallboardError
 
 QUIET = 100

@@ -24,11 +24,11 @@ import structlog
 
 from callboard.actors import Supervisor, Timers
 from callboard.actors.children import Child
-from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
 from callboard.bot import Bot, Memory, Turn, on, shape_of
 from callboard.changes import CloseWait, KeepKey, OpenWait, RecordDelivery, SaveMemory, SettleAnswer
 from callboard.clock import SystemClock
+from callboard.company.company import Company
 from callboard.ids import BotName, SystemIds
 from callboard.membership import BotDeclared
 from callboard.messages import Body, To

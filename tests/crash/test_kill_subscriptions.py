@@ -23,7 +23,7 @@ from callboard.web import talk
 from callboard.web.client import Client
 from tests.e2e.server import Server, up
 from tests.proof import scaled
-from tests.unit.actors.stage import Stage, stage
+from tests.unit.company.stage import Stage, stage
 
 BOTS = '''
 import asyncio

@@ -27,7 +27,7 @@ from tests.properties.traffic import (
     operate,
     troupe,
 )
-from tests.unit.actors.stage import Stage, stage
+from tests.unit.company.stage import Stage, stage
 
 Became = dict[Position, dict[str, tuple[str, int]]]
 """By message and bot: the outcome, and how often the handler ran."""

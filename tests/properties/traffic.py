@@ -19,7 +19,7 @@ from callboard.bot import Bot, Turn, on
 from callboard.errors import CallboardError, HopLimitReached
 from callboard.ids import Position
 from callboard.messages import Body, Message, To
-from tests.unit.actors.stage import Stage
+from tests.unit.company.stage import Stage
 
 BOTS = tuple(f"bot-{number}" for number in range(10))
 CHANNELS = ("news", "news.old", "news.new", "talk.a", "talk.b")

@@ -6,11 +6,11 @@ import itertools
 from random import Random
 
 from callboard.actors import Supervisor, Timers
-from callboard.actors.bus import Bus
 from callboard.actors.children import Child
-from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
 from callboard.bot import Bot, shape_of
+from callboard.company.bus import Bus
+from callboard.company.company import Company
 from callboard.ids import LogId
 from callboard.stores.sqlite import SqliteStore
 from callboard.turn import Limits

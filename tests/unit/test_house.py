@@ -41,7 +41,7 @@ BROKEN = [
     ("sqlite", "app.py", "import aiosqlite"),
     ("http", "app.py", "import uvicorn"),
     ("http", "web/__init__.py", "from starlette.applications import Starlette"),
-    ("http-out", "actors/roster.py", "import aiohttp"),
+    ("http-out", "company/roster.py", "import aiohttp"),
     ("http-out", "app.py", "from aiohttp import web"),
     ("files", "app.py", "import watchfiles"),
     ("terminal", "logs.py", "import rich.console"),

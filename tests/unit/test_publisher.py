@@ -20,7 +20,7 @@ from callboard.publishing import Published
 from callboard.runrows import VersionRow
 from callboard.step import Catalogue
 from callboard.store import Store
-from tests.unit.actors.stage import stage
+from tests.unit.company.stage import stage
 
 TIDY = """
 name: tidy

@@ -9,9 +9,9 @@ import pytest
 
 from callboard.actors import Supervisor, Timers
 from callboard.actors.children import Child
-from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
-from callboard.actors.outside import Ack, Settled
+from callboard.company.company import Company
+from callboard.company.outside import Ack, Settled
 from callboard.errors import AskTimeout
 from callboard.ids import LOCAL_USER, BotName, Position, SystemIds
 from callboard.messages import To

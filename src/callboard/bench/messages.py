@@ -22,7 +22,6 @@ from pathlib import Path
 import msgspec
 
 from callboard.actors import Child, Supervisor, Timers
-from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
 from callboard.app import COLLECT_AFTER
 from callboard.bench.raw import TURNS_AT_MOST
@@ -31,6 +30,7 @@ from callboard.bot import Bot, Memory, on, shape_of
 from callboard.bot import Turn as Handling
 from callboard.changes import RecordDelivery
 from callboard.clock import SystemClock
+from callboard.company.company import Company
 from callboard.config import Limits
 from callboard.ids import BotName, Position, SystemIds
 from callboard.messages import Body, To

@@ -12,7 +12,7 @@ from callboard.cli import DONE, FAILED, terminal
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
-    from callboard.actors.roster import Reloaded as HouseReloaded
+    from callboard.company.roster import Reloaded as HouseReloaded
     from callboard.web.client import Client
     from callboard.web.talk import BotAnswer, DeadLetterRow, ReaderRow, Reloaded, SubscriptionRow
 

@@ -20,8 +20,8 @@ from callboard.cli import DONE, FAILED, audit, board, check, inbox, run, runs, t
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
-    from callboard.actors.roster import Reloaded
     from callboard.bench import Report
+    from callboard.company.roster import Reloaded
     from callboard.config import Config
     from callboard.web.wire import BackupMade, DoctorReport, LogRow, Pruned
 

@@ -16,12 +16,11 @@ from typing import Literal
 import structlog
 
 from callboard.actors import Describe, Ref, State
-from callboard.actors.bus import Bus
 from callboard.actors.children import Request
 from callboard.actors.journal import Journal, JournalActor
-from callboard.actors.roster import Roster
-from callboard.actors.runs import Runs
 from callboard.clock import Clock
+from callboard.company.bus import Bus
+from callboard.company.roster import Roster
 from callboard.config import Config
 from callboard.desk.inbox import InboxDesk
 from callboard.desk.pages import read_page
@@ -32,6 +31,7 @@ from callboard.errors import BadInput, CallboardError
 from callboard.folder import FolderLock
 from callboard.ids import Position, PrincipalId, Tenant
 from callboard.publisher import Publisher
+from callboard.runs.runs import Runs
 from callboard.store import Finding, Head, LogEntry, Pruned, Retention, Store
 from callboard.web import wire
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
-from callboard.actors.bus import Bus
-from callboard.actors.outside import Ack, Outgoing
-from callboard.actors.sitting import Delivered
+from callboard.company.bus import Bus
+from callboard.company.outside import Ack, Outgoing
+from callboard.company.sitting import Delivered
 from callboard.desk.talk import TalkDesk
 from callboard.ids import Position, PrincipalId
 from callboard.messages import To

@@ -11,9 +11,6 @@ from uuid import UUID
 
 import msgspec
 
-from callboard.actors.runs import Runs
-from callboard.actors.runturn import Waited
-from callboard.actors.runwords import Standing
 from callboard.desk.pages import read_page
 from callboard.errors import NotFound
 from callboard.events import WorkflowCompleted, run_stream
@@ -22,6 +19,9 @@ from callboard.outcome import Failure
 from callboard.publisher import Publisher
 from callboard.run import commands
 from callboard.runrows import AttemptRow, DecisionRow, RunQuery, RunRow
+from callboard.runs.runs import Runs
+from callboard.runs.runturn import Waited
+from callboard.runs.runwords import Standing
 from callboard.steps.approval import Asked
 from callboard.store import Event, Store, Wait
 from callboard.web import runs, wire

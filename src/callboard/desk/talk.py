@@ -12,9 +12,9 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
-from callboard.actors.bus import Bus
-from callboard.actors.listing import Listing
-from callboard.actors.roster import Roster
+from callboard.company.bus import Bus
+from callboard.company.listing import Listing
+from callboard.company.roster import Roster
 from callboard.desk.pages import read_page
 from callboard.errors import NotFound, RecipientUnknown
 from callboard.ids import LOCAL_USER, SYSTEM, BotName, ChannelName, MessageId, Position, PrincipalId

@@ -29,11 +29,11 @@ from typing import Any, Self, TypeVar, cast
 import msgspec
 
 from callboard.actors import Supervisor, Timers
-from callboard.actors.bus import Sent
 from callboard.actors.children import Child
-from callboard.actors.company import Company
 from callboard.actors.journal import Journal, JournalActor
 from callboard.bot import Bot, Settings, body_of, decode_body, shape_of
+from callboard.company.bus import Sent
+from callboard.company.company import Company
 from callboard.errors import BadInput
 from callboard.handling import seconds
 from callboard.ids import BotName, ChannelName, SystemIds

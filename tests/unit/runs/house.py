@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from callboard.actors.children import StartChild
-from callboard.actors.running import MOST_ATTEMPTS, Crew
-from callboard.actors.runs import Began, Runs
 from callboard.checking import accept
 from callboard.clock import Clock
 from callboard.errors import NotFound
@@ -17,13 +15,15 @@ from callboard.events import run_stream
 from callboard.ids import Position, PrincipalId, Version
 from callboard.plan import Plan
 from callboard.publishing import KIND, WorkflowPublished, workflow_stream
+from callboard.runs.running import MOST_ATTEMPTS, Crew
+from callboard.runs.runs import Began, Runs
 from callboard.step import Action
 from callboard.steps import here
 from callboard.store import Event
 from callboard.stores.sqlite import SqliteStore
 from callboard.testing.clock import JumpClock
 from callboard.workflow import canonical, checksum
-from tests.unit.actors.stage import Stage, stage
+from tests.unit.company.stage import Stage, stage
 
 ANN = PrincipalId("ann")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from callboard.actors.runturn import Waited
 from callboard.errors import RequestInvalid
+from callboard.runs.runturn import Waited
 from tests.unit.runs.house import ANN, House, house
 
 EXPENSES = (Path(__file__).parents[3] / "config" / "workflows" / "expenses.yaml").read_text()

@@ -10,11 +10,11 @@ from typing import Literal
 import msgspec
 import pytest
 
-from callboard.actors.runturn import Waited
 from callboard.errors import Conflict, Denied, NotFound, WrongState
 from callboard.events import run_stream
 from callboard.ids import Position
 from callboard.run import commands
+from callboard.runs.runturn import Waited
 from callboard.step import action, marked
 from callboard.testing.clock import JumpClock
 from tests.unit.runs.house import ANN, House, house
