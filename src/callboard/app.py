@@ -32,16 +32,19 @@ from callboard.clock import Clock, SystemClock
 from callboard.company.company import Company
 from callboard.company.roster import Reloaded, Roster
 from callboard.config import FILE, Config
+from callboard.deaths import Deaths
 from callboard.desk import FrontDesk, keeping
 from callboard.errors import BadInput
 from callboard.folder import DataFolder, FolderLock
 from callboard.ids import SystemIds
 from callboard.publisher import Publisher
 from callboard.registering import load_actions
+from callboard.runs.ordeal import Ordeal
 from callboard.runs.running import Crew
 from callboard.runs.runs import Runs
 from callboard.step import Catalogue
 from callboard.steps import here
+from callboard.steps.exchange import Client
 from callboard.store import Retention
 from callboard.stores.sqlite import SqliteStore
 from callboard.turn import Limits
@@ -70,6 +73,7 @@ class Callboard:
         self.roster: Roster | None = None
         self._parts = AsyncExitStack()
         self._desk: FrontDesk | None = None
+        self._deaths: Deaths | None = None
 
     async def start(self) -> None:
         """Put the house together and open the door."""
@@ -78,6 +82,8 @@ class Callboard:
             folder = DataFolder(config.data_folder)
             folder.prepare()
             lock = self._parts.enter_context(folder.lock(clock.now()))
+            self._deaths = Deaths(folder.path, left_open=lock.left_open)
+            self._parts.callback(self._deaths.reset)
             store = SqliteStore(folder.database, clock=clock)
             await store.open()
             self._parts.push_async_callback(store.close)
@@ -179,7 +185,13 @@ class Callboard:
         services = company.services
         runs = Runs(
             services,
-            Crew(services, catalogue, most=self.config.workflows.attempts_in_flight),
+            Crew(
+                services,
+                catalogue,
+                open_client=partial(_open_client, private=self.config.workflows.http_private),
+                most=self.config.workflows.attempts_in_flight,
+                ordeal=Ordeal(self._deaths),
+            ),
             publisher,
             company.set_timer,
             grace=self.config.shutdown.grace,
@@ -200,6 +212,12 @@ class Callboard:
         _log.critical("callboard.part_died", part=name, error=repr(error))
         self.fault = error or RuntimeError(f"{name} ended by itself")
         self.ended.set()
+
+
+def _open_client(*, private: bool) -> Client:
+    from callboard.steps.client import Session, anywhere, is_public  # noqa: PLC0415 - most houses make no request, and aiohttp is slow
+
+    return Session(anywhere if private else is_public)
 
 
 OnReload = Callable[[Reloaded], object]

@@ -147,6 +147,9 @@ class Workflows(Section, frozen=True, kw_only=True):
 
     auto_publish: Annotated[bool, Setting("Whether files that changed are published at start.")] = True
     attempts_in_flight: Annotated[int, Positive, Setting("Attempts at once, of all runs together.")] = 100
+    http_private: Annotated[
+        bool, Setting("Whether http.request may reach private addresses, such as this machine's own.")
+    ] = False
 
 
 class Limits(Section, frozen=True, kw_only=True):

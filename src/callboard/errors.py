@@ -56,6 +56,12 @@ CallboardError                      INTERNAL
 │   ├── HandlerTimeout              HANDLER_TIMEOUT
 │   └── WebhookFailed               WEBHOOK_FAILED
 │       └── WebhookRefused          WEBHOOK_REFUSED
+├── HttpFailed                      HTTP_FAILED             a request of a step came to nothing
+│   ├── TargetDenied                TARGET_DENIED
+│   ├── RedirectRefused             REDIRECT_REFUSED
+│   ├── AnswerTooLarge              OUTPUT_TOO_LARGE
+│   ├── AnswerUnreadable            ANSWER_UNREADABLE
+│   └── Unreachable                 CONNECTION_FAILED
 └── StartRefused                    START_REFUSED           the server does not start like this
     ├── DataFolderLocked            DATA_FOLDER_LOCKED
     ├── SchemaTooNew                SCHEMA_TOO_NEW
@@ -504,6 +510,48 @@ class WebhookRefused(WebhookFailed):
 
     code = "WEBHOOK_REFUSED"
     retryable = False
+
+
+# ── a request of a step ──────────────────────────────────────────────────────────────────────────────────
+
+
+class HttpFailed(CallboardError):
+    """A request that a step made came to nothing."""
+
+    code = "HTTP_FAILED"
+    status = 502
+
+
+class TargetDenied(HttpFailed):
+    """Workflows may not go there: the address is a private one, or its certificate is not valid."""
+
+    code = "TARGET_DENIED"
+    status = 403
+
+
+class RedirectRefused(HttpFailed):
+    """A redirect led where a request is not sent on to."""
+
+    code = "REDIRECT_REFUSED"
+
+
+class AnswerTooLarge(HttpFailed):
+    """An answer is larger than the output of a step may be."""
+
+    code = "OUTPUT_TOO_LARGE"
+
+
+class AnswerUnreadable(HttpFailed):
+    """An answer is not what it says it is."""
+
+    code = "ANSWER_UNREADABLE"
+
+
+class Unreachable(HttpFailed):
+    """There is no connection, or it broke."""
+
+    code = "CONNECTION_FAILED"
+    retryable = True
 
 
 # ── the server does not start like this ──────────────────────────────────────────────────────────────────

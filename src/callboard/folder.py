@@ -3,6 +3,7 @@
     callboard.db      the database (with -wal and -shm beside it while it is open)
     callboard.lock    locked by the one server that owns the folder; says who it is and where it listens
     door.key          the secret that opens the HTTP door, readable by its owner
+    callboard.deaths  only after unclean stops: how many in a row (`deaths.py`)
 
 **The lock** is the operating system's, held by an open file for the life of the process. So ownership is
 never guessed from a pid: after a `kill -9`, with a pid used again, or seen from a container with another

@@ -22,8 +22,7 @@ import hmac
 import os
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -35,6 +34,7 @@ from callboard.botconfig import BotConfig
 from callboard.errors import BadInput, BotInvalid, NotFound, WebhookFailed, WebhookRefused
 from callboard.ids import MessageId, Position
 from callboard.messages import Message
+from callboard.retry import asked_pause
 from callboard.spelling import shown
 from callboard.terms import Terms, terms_of
 
@@ -45,9 +45,6 @@ LATER = frozenset({408, 425, 429})
 """Answers of the caller's fault that are none: the same again may succeed."""
 
 _PLAIN = re.compile(r"[!-~]{1,200}")
-
-LONGEST_PAUSE = 3600.0
-"""A server that asks to be left alone for longer is asked again after so many seconds all the same."""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -220,15 +217,7 @@ def _check(place: str, response: aiohttp.ClientResponse, now: datetime) -> None:
 
 def _pause(response: aiohttp.ClientResponse, now: datetime) -> float:
     """Return for how many seconds the server asked to be left alone; what it says may be nonsense."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdecimal():
-        return min(LONGEST_PAUSE, float(text[:9]))
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return min(LONGEST_PAUSE, max(0.0, (at - now).total_seconds()))
+    return asked_pause(response.headers.get("Retry-After", ""), now) or 0.0
 
 
 def _answer(data: bytes) -> Answer:

@@ -136,8 +136,8 @@ class RunActor(LoopActor[Message]):
         if self._state.ended or self._state.status == "crashed":
             self._rest()
             return
-        lost = self._state.active > 0
-        await self._handle(deque([told_by_itself(commands.Recover() if lost else commands.GoOn())]))
+        word = self._crew.ordeal.first_word(self._id, lost=self._state.active > 0)
+        await self._handle(deque([told_by_itself(word)]))
         self._rest()
 
     async def _serve(self, first: Envelope[Message]) -> None:
@@ -155,6 +155,7 @@ class RunActor(LoopActor[Message]):
 
     async def on_failure(self, error: BaseException) -> None:  # noqa: ARG002 - every hook is handed it
         self._running.cancel_all()
+        self._crew.ordeal.gone(self._id)
         self._disarm()
 
     def _rest(self) -> None:
@@ -181,7 +182,7 @@ class RunActor(LoopActor[Message]):
                 told.append((self._late.popleft(), None))
             taken, turn = self._decide(told)
             try:
-                await self._commit(turn)
+                await self._commit(turn, taken)
             except (StoreUnavailable, ConcurrencyConflict) as error:
                 conflicts += isinstance(error, ConcurrencyConflict)
                 if conflicts > MOST_CONFLICTS:
@@ -342,7 +343,7 @@ class RunActor(LoopActor[Message]):
 
     # ── committing ───────────────────────────────────────────────────────────────────────────────────────
 
-    async def _commit(self, made: RunTurn) -> None:
+    async def _commit(self, made: RunTurn, taken: Taken) -> None:
         """Commit a turn, and carry out what it wants."""
         if not made.empty:
             turn = made.close(self._services.board, self._version)
@@ -352,6 +353,7 @@ class RunActor(LoopActor[Message]):
                 self._began[step] = settled(place, receipt) or Position(0)
             self._last = settled(made.last, receipt)
             self._keep_snapshot(before)
+        self._crew.ordeal.committed(self._id, (one.key for one, _ in taken.told if isinstance(one, Ended)))
         for key in made.stops:
             self._running.cancel(key)
         for name, timer in made.timers.items():

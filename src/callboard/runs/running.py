@@ -32,17 +32,16 @@ from callboard.ids import MessageId
 from callboard.messages import To
 from callboard.outcome import Done, Fail, Failure, Outcome, Retry
 from callboard.run import commands
+from callboard.runs.ordeal import Key, Ordeal
 from callboard.spelling import no_such
 from callboard.step import Action, Attempt, Catalogue
 from callboard.steps import AT_ONCE, IN_TIME, Work, came_to
+from callboard.steps.exchange import Client
 
 MOST_ATTEMPTS = 100
 """Attempts at once, where nobody says otherwise."""
 SHORTEST_SECRET = 8
 """Secrets of fewer characters are not masked: they would be found everywhere."""
-
-Key = tuple[str, int, int]
-"""Step, iteration, attempt."""
 
 _log = structlog.get_logger("callboard.run")
 
@@ -59,9 +58,19 @@ class Crew:
     """What all runs of a house share to carry out their steps."""
 
     def __init__(
-        self, services: Services, catalogue: Callable[[], Catalogue], *, most: int = MOST_ATTEMPTS
+        self,
+        services: Services,
+        catalogue: Callable[[], Catalogue],
+        *,
+        open_client: Callable[[], Client],
+        most: int = MOST_ATTEMPTS,
+        ordeal: Ordeal | None = None,
     ) -> None:
         self.services = services
+        self.output_bytes = commands.Limits().output
+        self._open_client = open_client
+        self._client: Client | None = None
+        self.ordeal = ordeal or Ordeal()
         self.slots = asyncio.Semaphore(most)
         self._catalogue = catalogue
         self._threads: dict[str, asyncio.Future[None]] = {}
@@ -82,6 +91,18 @@ class Crew:
     def new_id(self) -> MessageId:
         """Return an id for a message."""
         return MessageId(self.services.ids.new())
+
+    def client(self) -> Client:
+        """Return what makes requests over HTTP; it is opened for the first one."""
+        if self._client is None:
+            self._client = self._open_client()
+        return self._client
+
+    async def aclose(self) -> None:
+        """Close what was opened for all attempts, once none is in flight."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
     async def in_a_thread(self, key: str, call: Callable[[], object]) -> object:
         """Carry out a plain function, after an earlier one of the same key that has not ended yet."""
@@ -110,7 +131,7 @@ class Crew:
                 return secrets[-1]
 
             value = resolve(restored(given), look_up)
-        return Work(attempt, value, self.services.clock.now(), self, []), secrets
+        return Work(attempt, value, self.services.clock.now(), self, [], secrets), secrets
 
 
 class Running:
@@ -120,6 +141,7 @@ class Running:
         self._crew = crew
         self._on_ended = on_ended
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._told: set[Key] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -127,9 +149,17 @@ class Running:
     def begin(self, kind: str, attempt: Attempt, want: commands.StartAttempt) -> None:
         """Carry out an attempt; what it comes to is told once."""
         key = (want.step, want.iteration, want.attempt)
+        self._crew.ordeal.begun(attempt.run, key)
         task = asyncio.create_task(self._carry_out(key, kind, attempt, want), name=f"step:{attempt.key}")
         self._tasks[key] = task
-        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        task.add_done_callback(lambda _: self._ended(attempt.run, key))
+
+    def _ended(self, run: str, key: Key) -> None:
+        self._tasks.pop(key, None)
+        if key in self._told:
+            self._told.discard(key)  # its end is still to be committed
+        else:
+            self._crew.ordeal.dropped(run, key)
 
     def cancel(self, key: Key) -> None:
         """Stop an attempt; nobody is told what it comes to."""
@@ -149,6 +179,7 @@ class Running:
 
     async def _carry_out(self, key: Key, kind: str, attempt: Attempt, want: commands.StartAttempt) -> None:
         crew = self._crew
+        await crew.ordeal.turn(attempt.run, key)
         await crew.slots.acquire()
         says: list[Say] = []
         try:
@@ -156,6 +187,7 @@ class Running:
         finally:
             crew.release(attempt.key)
         if self._tasks.get(key) is asyncio.current_task():
+            self._told.add(key)
             self._on_ended(Ended(key, outcome, says))
 
     async def _attempt(

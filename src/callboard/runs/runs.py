@@ -281,31 +281,65 @@ class Runs(Supervisor):
     async def _take_up(self) -> None:
         """Set the timers of all runs, and wake those that have something to do."""
         store = self._services.store
+        suspects = await self._suspects()
         after: TimerId | None = None
         while page := await store.timers(after, TIMERS_PAGE):
             for timer in page:
                 if timer.kind == RUN:
                     self._set_timer(SetTimer(timer.id, timer.due_at, self.rang, timer))
             after = page[-1].id
+        await self._one_by_one(suspects)
         begun, taken = Position(0), 0
         while not self._stopping and (runs := await store.unended(begun, PAGE, stirring=True)):
-            outcomes = await asyncio.gather(
-                *(self._ask(one.id, Look()) for one in runs), return_exceptions=True
-            )
-            for one, outcome in zip(runs, outcomes, strict=True):
-                if isinstance(outcome, BaseException):
-                    _log.error("runs.not_taken_up", run=one.id, reason=str(outcome))
+            await asyncio.gather(*(self._look(one.id) for one in runs))
             begun, taken = runs[-1].started, taken + len(runs)
         if taken:
             _log.info("runs.taken_up", runs=taken)
 
+    async def _look(self, id_: str) -> None:
+        try:
+            await self._ask(id_, Look())
+        except Exception as error:  # noqa: BLE001  one that cannot be taken up keeps nobody else from it
+            _log.error("runs.not_taken_up", run=id_, reason=str(error))
+
+    async def _suspects(self) -> list[str]:
+        """Return the runs that had an attempt in flight, if the last stop was unclean."""
+        found: list[str] = []
+        if not self._crew.ordeal.watches:
+            return found
+        begun = Position(0)
+        while runs := await self._services.store.unended(begun, PAGE, stirring=True):
+            found += [one.id for one in runs if one.in_flight and one.status != "crashed"]
+            begun = runs[-1].started
+        self._crew.ordeal.suspect(found)
+        return found
+
+    async def _one_by_one(self, suspects: list[str]) -> None:
+        """Take up suspects, each alone until it has shown that the process survives it."""
+        ordeal = self._crew.ordeal
+        for id_ in sorted(suspects, key=ordeal.doomed, reverse=True):
+            if self._stopping or not ordeal.on:
+                return
+            if ordeal.doomed(id_):
+                _log.error("runs.given_up", run=id_)
+                await self._look(id_)
+            else:
+                ordeal.begin(id_)
+                await self._look(id_)
+                await ordeal.over()
+            if not self._stopping:
+                ordeal.passed(id_)
+
     async def on_stop(self) -> None:
+        self._crew.ordeal.close()
         await super().on_stop()
         self._end_errands()
+        await self._crew.aclose()
 
     async def on_failure(self, error: BaseException) -> None:
         await super().on_failure(error)
         self._end_errands()
+        await self._crew.aclose()
 
     def _end_errands(self) -> None:
         for errand in self._errands:

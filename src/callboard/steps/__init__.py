@@ -23,7 +23,7 @@ import msgspec
 from callboard.catalogue import catalogue
 from callboard.outcome import Outcome
 from callboard.step import Action, Catalogue
-from callboard.steps import approval, core, messages, python, signals
+from callboard.steps import approval, core, http, messages, python, signals
 from callboard.steps.work import House, Work, came_to
 
 AT_ONCE: Mapping[str, Callable[[Work], Outcome]] = MappingProxyType(
@@ -38,7 +38,9 @@ AT_ONCE: Mapping[str, Callable[[Work], Outcome]] = MappingProxyType(
         "wait.signal": signals.wait,
     }
 )
-IN_TIME: Mapping[str, Callable[[Work], Awaitable[Outcome]]] = MappingProxyType({"python": python.call})
+IN_TIME: Mapping[str, Callable[[Work], Awaitable[Outcome]]] = MappingProxyType(
+    {"http.request": http.request, "python": python.call}
+)
 
 
 def here(actions: Mapping[str, Action] = MappingProxyType({})) -> Catalogue:

@@ -26,6 +26,7 @@ from callboard.ids import MessageId
 from callboard.messages import To, check_name
 from callboard.outcome import Fail, Failure, Outcome, Retry
 from callboard.step import Action, Attempt
+from callboard.steps.exchange import Client
 from callboard.workflow import Path, Shape, described, path_text
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -59,6 +60,12 @@ class House(Protocol):
     def new_id(self) -> MessageId:
         """Return an id for a message."""
 
+    output_bytes: int
+    """How much the output of a step may hold."""
+
+    def client(self) -> Client:
+        """Return what makes requests over HTTP."""
+
     def in_a_thread(self, key: str, call: Callable[[], object]) -> Awaitable[object]:
         """Carry out a plain function, after an earlier one of the same key that has not ended yet."""
 
@@ -72,6 +79,8 @@ class Work(msgspec.Struct):
     now: datetime
     house: House
     says: list[Say] = []
+    secrets: list[str] = []
+    """Those in the parameters: what they hold must not come to light."""
 
     def read(self, kind: type[P]) -> P:
         """Return the parameters as the struct of the kind, or refuse what the templates gave."""

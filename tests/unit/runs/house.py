@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,19 @@ from typing import Any
 from callboard.actors.children import StartChild
 from callboard.checking import accept
 from callboard.clock import Clock
+from callboard.deaths import Deaths
 from callboard.errors import NotFound
 from callboard.events import run_stream
 from callboard.ids import Position, PrincipalId, Version
 from callboard.plan import Plan
 from callboard.publishing import KIND, WorkflowPublished, workflow_stream
+from callboard.runs.ordeal import Ordeal
 from callboard.runs.running import MOST_ATTEMPTS, Crew
 from callboard.runs.runs import Began, Runs
 from callboard.step import Action
 from callboard.steps import here
+from callboard.steps.client import Session
+from callboard.steps.exchange import Client
 from callboard.store import Event
 from callboard.stores.sqlite import SqliteStore
 from callboard.testing.clock import JumpClock
@@ -96,6 +100,8 @@ async def house(
     most: int = MOST_ATTEMPTS,
     grace: float = 5.0,
     store: SqliteStore | None = None,
+    deaths: Deaths | None = None,
+    open_client: Callable[[], Client] = Session,
 ) -> AsyncIterator[House]:
     """Open the house on a database file; the same file again is a restart."""
     shelf = Shelf(*texts, actions=actions)
@@ -104,7 +110,8 @@ async def house(
             if await open_.store.version(one.definition.name) is None:
                 await _publish(open_, one.definition)
         services = open_.company.services
-        crew = Crew(services, lambda: shelf.catalogue, most=most)
+        ordeal = Ordeal(deaths)
+        crew = Crew(services, lambda: shelf.catalogue, open_client=open_client, most=most, ordeal=ordeal)
         runs = Runs(services, crew, shelf, open_.company.set_timer, grace=grace)
         await open_.root.ask(StartChild(runs.as_child()))
         yield House(open_, runs)
