@@ -230,17 +230,22 @@ def test_text_from_outside_gives_the_terminal_no_orders(capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
 def test_the_command_line_starts_at_once(flag: str) -> None:
-    """Under 200 ms on a quiet machine; the best of several tries, since this one may be busy."""
-    best = 10.0
+    """In 180 ms on a quiet machine, where the library that reads the words takes 65 by itself.
+
+    It is compared with that: the best of several tries, which take turns, since this machine may be busy.
+    """
+    best, library = 60.0, 60.0
     for _ in range(10):
-        begun = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", "import callboard.cli as c; c.main()", flag],
-            check=True,
-            capture_output=True,
-        )
-        best = min(best, time.perf_counter() - begun)
-    assert best < 0.4
+        best = min(best, _seconds("import callboard.cli as c; c.main()", flag))
+        library = min(library, _seconds("import cyclopts"))
+    assert best < 5 * library
+
+
+def _seconds(code: str, *words: str) -> float:
+    """Return how long a process takes that says this."""
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+    return time.perf_counter() - begun
 
 
 def test_nothing_heavy_is_imported_to_say_the_version() -> None:
