@@ -14,7 +14,7 @@ Three things can come of a batch of turns, and the types keep them apart:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -39,6 +39,9 @@ from callboard.ids import (
 from callboard.messages import Message
 from callboard.runrows import AttemptRow, DecisionRow, RunQuery, RunRow, UnendedRun, VersionRow, WorkflowRow
 from callboard.turn import Turn
+
+WHENEVER = datetime(9000, 1, 1, tzinfo=UTC)
+"""A time that is past all that is ever due."""
 
 # ── what was written ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from callboard.company.asking import Services
 from callboard.company.attempts import FIRST_RETRY, Attempts, Refused
 from callboard.company.board import Hint, Line
 from callboard.company.clearing import Expire, expire_one
-from callboard.company.sitting import Delivered
+from callboard.company.sitting import Delivered, next_attempt
 from callboard.errors import (
     CallboardError,
     ShuttingDown,
@@ -36,15 +36,14 @@ from callboard.errors import (
 from callboard.ids import BotName, Position
 from callboard.messages import Message
 from callboard.retry import Backoff
-from callboard.store import Delivery
+from callboard.store import WHENEVER, Delivery
 from callboard.terms import Terms
 
 PAGE = 100
 """Messages that are read from the log at once."""
 
-FOREVER = datetime(9000, 1, 1, tzinfo=UTC)
 EVERY_ONE = 1_000_000
-"""Whatever is to be tried again, whenever, and however much of it there is."""
+"""Whatever is to be tried again, however much of it there is."""
 
 _log = structlog.get_logger("callboard.bot")
 
@@ -184,7 +183,7 @@ class BotActor(LoopActor[Any]):
     async def _begun(self) -> dict[Position, Delivery]:
         """Return what was tried before and is not settled, by message: hardly anything, as a rule."""
         store = self._services.store
-        rows = [*await store.started(self._name), *await store.retries(self._name, FOREVER, EVERY_ONE)]
+        rows = [*await store.started(self._name), *await store.retries(self._name, WHENEVER, EVERY_ONE)]
         return {row.message: row for row in rows}
 
     def _given(
@@ -200,7 +199,7 @@ class BotActor(LoopActor[Any]):
                 self._held = message.position
                 self._arm(before.next_try_at)
                 return None
-        return msgspec.structs.replace(_again(message, before, beside=False), catch_up=catch_up)
+        return msgspec.structs.replace(next_attempt(message, before, beside=False), catch_up=catch_up)
 
     async def _try_again(self) -> None:
         """Try again what is due: what holds the stream by reading on, all else beside it."""
@@ -217,7 +216,7 @@ class BotActor(LoopActor[Any]):
         for one in (*begun, *due):
             message = await store.message_at(one.message)
             if message is not None and not self.actor_inbox.closed:
-                await self._take(_again(message, one, beside=True))
+                await self._take(next_attempt(message, one, beside=True))
         await self._attempts.flush()
         following = await store.next_retry(self._name)
         if following is not None:
@@ -270,11 +269,6 @@ class BotActor(LoopActor[Any]):
     def _start_over(self) -> None:
         self._attempts.start_over()
         self._place, self._held = self._attempts.settled, None
-
-
-def _again(message: Message, before: Delivery, *, beside: bool) -> Delivered:
-    attempt = before.attempts + 1 if before.outcome in {"retrying", "started"} else 1
-    return Delivered(message, attempt, before.redriven, beside=beside, deaths=before.deaths)
 
 
 def schedules(shape: Shape) -> dict[str, float]:

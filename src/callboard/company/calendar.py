@@ -19,13 +19,12 @@ from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.bot import Say
 from callboard.changes import DropTimer
 from callboard.company.asking import Services
-from callboard.company.sitting import DELAYED, Delayed, keep, written
+from callboard.company.sitting import DELAYED, Delayed, keep, unsent, written
 from callboard.errors import CallboardError
 from callboard.facts import encode
 from callboard.ids import BotName, MessageId, PrincipalId, TimerId
 from callboard.membership import bot_stream
 from callboard.messages import To
-from callboard.mishaps import DeadLettered
 from callboard.store import Timer
 
 SCHEDULE = "every"
@@ -95,20 +94,9 @@ class Calendar(LoopActor[Due]):
         )
         earlier = None if kept.reply_to is None else await self._services.store.message(kept.reply_to)
         if to.kind == "bot" and board.find(to.name) is None and earlier is None:
-            letter = DeadLettered(
-                bot=BotName(to.name),
-                reason="RECIPIENT_GONE",
-                error=f"{to.name} is no longer on the board.",
-                message=None,
-                message_id=kept.id,
-                sender=kept.sender,
-                to=to,
-                type=kept.type,
-                json=kept.json,
-                headers=kept.headers,
-                conversation=kept.conversation,
-            )
-            turn.append(bot_stream(BotName(to.name)), "bot", [letter], expected=None, cause=kept.cause)
+            bot = BotName(to.name)
+            letter = unsent(bot, "RECIPIENT_GONE", f"{bot} is no longer on the board.", kept.sender, said)
+            turn.append(bot_stream(bot), "bot", [letter], expected=None, cause=kept.cause)
         else:
             if to.kind == "channel":
                 board.make_channel(turn, to.name)

@@ -23,7 +23,7 @@ from callboard.ids import BotName, Position, PrincipalId
 from callboard.membership import BotRemoved, Unsubscribed, bot_stream
 from callboard.messages import Message
 from callboard.mishaps import Reason
-from callboard.store import Delivery
+from callboard.store import WHENEVER, Delivery
 
 PAGE = 100
 
@@ -132,15 +132,14 @@ async def _clear(services: Services, bot: BotName, why: _Why) -> int:
 
 
 async def _bury_beside(services: Services, bot: BotName, why: _Why) -> int:
-    store, now, buried = services.store, services.clock.now(), 0
-    far = now.replace(year=9000)
-    pages: Sequence[Delivery] = [*await store.started(bot), *await store.retries(bot, far, PAGE)]
+    store, buried = services.store, 0
+    pages: Sequence[Delivery] = [*await store.started(bot), *await store.retries(bot, WHENEVER, PAGE)]
     while pages:
         found = [(one, await store.message_at(one.message)) for one in pages]
         given = [Delivered(message, one.attempts, beside=True) for one, message in found if message]
         await _write(services, bot, given, why)
         buried += len(given)
-        pages = await store.retries(bot, far, PAGE) if given else []
+        pages = await store.retries(bot, WHENEVER, PAGE) if given else []
     return buried
 
 

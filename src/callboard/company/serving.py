@@ -10,7 +10,7 @@ behind it is served anew.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 
 import msgspec
@@ -19,12 +19,12 @@ import structlog
 from callboard.company.asking import Services
 from callboard.company.board import Line
 from callboard.company.reading import Reading
-from callboard.company.sitting import Delivered, Sitting
+from callboard.company.sitting import Delivered, Sitting, next_attempt
 from callboard.company.unsettled import Part, PartKey, find_in, page_of, parts_of
 from callboard.errors import NotServed, StoreUnavailable
 from callboard.ids import Position
 from callboard.messages import Message
-from callboard.store import Delivery
+from callboard.store import WHENEVER
 
 PAGE = 100
 PAGE_BYTES = 1 << 20
@@ -115,7 +115,7 @@ class Serving:
         for one in [one for one in due if one.redriven][:MOST_BESIDE]:
             message = await self._store.message_at(one.message)
             if message is not None:
-                found.append(_again(message, one))
+                found.append(next_attempt(message, one, beside=True))
         return found
 
     async def _read_beside(self, reading: Reading, limit: int) -> list[Delivered]:
@@ -265,7 +265,7 @@ class Serving:
         """Find the message that holds the inbox, as the store has it."""
         self._held = None
         now = self._services.clock.now()
-        for one in await self._store.retries(self._name, now + timedelta(days=36_500), _ALL):
+        for one in await self._store.retries(self._name, WHENEVER, _ALL):
             if one.redriven or one.next_try_at is None:
                 continue
             for part in await self.parts():
@@ -283,7 +283,3 @@ class Serving:
                     marks[later] = min(marks[later], Position(position - 1))
                 elif key is not None and (later is None or later > key):
                     del marks[later]
-
-
-def _again(message: Message, before: Delivery) -> Delivered:
-    return Delivered(message, before.attempts + 1, before.redriven, beside=True)

@@ -29,7 +29,7 @@ from callboard.ids import BotName, MessageId, Position, PrincipalId, StreamId, T
 from callboard.membership import Subscribed, Unsubscribed, bot_stream
 from callboard.messages import Message, To, hops_allowed
 from callboard.mishaps import DeadLettered, DeliveryFailed, Reason
-from callboard.store import Timer
+from callboard.store import Delivery, Timer
 from callboard.turn import NO_METADATA, Mark, NewMessage, Turn
 
 FULL_ENTRIES = 256
@@ -224,19 +224,8 @@ class Sitting:
         message, hops = given.message, given.hops + 1
         allowed = hops_allowed(want.headers)
         if hops > allowed:
-            letter = DeadLettered(
-                bot=self._bot,
-                reason="HOP_LIMIT",
-                error=f"{hops - 1} messages followed one from another; {allowed} may.",
-                message=None,
-                message_id=want.id,
-                sender=self._bot,
-                to=want.to,
-                type=want.type,
-                json=want.json,
-                headers=want.headers,
-                conversation=want.conversation,
-            )
+            text = f"{hops - 1} messages followed one from another; {allowed} may."
+            letter = unsent(self._bot, "HOP_LIMIT", text, self._bot, want)
             self.turn.append(self._stream, "bot", [letter], expected=None, cause=message.position)
             return
         if want.after > 0:
@@ -277,6 +266,29 @@ class Sitting:
     def _close(self, waits: Sequence[WaitId]) -> None:
         for wait in waits:
             self.turn.change(CloseWait(wait))
+
+
+def next_attempt(message: Message, before: Delivery, *, beside: bool) -> Delivered:
+    """Return a message for the attempt that follows those before."""
+    attempt = before.attempts + 1 if before.outcome in {"retrying", "started"} else 1
+    return Delivered(message, attempt, before.redriven, beside=beside, deaths=before.deaths)
+
+
+def unsent(bot: BotName, reason: Reason, error: str, sender: str, said: Say) -> DeadLettered:
+    """Return the dead letter of a message that was never sent: all there is of it is in the letter."""
+    return DeadLettered(
+        bot=bot,
+        reason=reason,
+        error=error,
+        message=None,
+        message_id=said.id,
+        sender=sender,
+        to=said.to,
+        type=said.type,
+        json=said.json,
+        headers=said.headers,
+        conversation=said.conversation,
+    )
 
 
 def written(want: Say, sender: str, hops: int, cause: Place | None, *, asks: bool = False) -> NewMessage:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
+from callboard.company.asking import LONGEST_CHAIN
 from callboard.company.bus import Bus
 from callboard.company.listing import Listing
 from callboard.company.roster import Roster
@@ -30,9 +31,6 @@ COUNT_TO = 1_000
 
 AT_ONCE = 100
 """Channels that are looked at before others have their turn."""
-
-LONGEST_CHAIN = 1_000
-"""Causes that are shown; no chain of messages is longer."""
 
 
 T = TypeVar("T")
