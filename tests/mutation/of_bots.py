@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from tests.mutation.mutations import CONFORMANCE, Mutation
 
-ACTORS = "tests/unit/actors"
-ANSWERS = f"{ACTORS}/test_answers.py"
-ASKS = f"{ACTORS}/test_asks.py"
-BOTS = f"{ACTORS}/test_bot.py"
-CATCH_UPS = f"{ACTORS}/test_catch_ups.py"
-CIRCLES = f"{ACTORS}/test_ask_circles.py"
-CLEARING = f"{ACTORS}/test_clearing.py"
-GUARD = f"{ACTORS}/test_guard.py"
-HOPS = f"{ACTORS}/test_hops.py"
-HOLDING = f"{ACTORS}/test_holding.py"
-OUTSIDE = f"{ACTORS}/test_outside.py"
-PACE = f"{ACTORS}/test_pace.py"
-REDRIVING = f"{ACTORS}/test_redriving.py"
-ROSTER = f"{ACTORS}/test_roster.py"
-SUBSCRIBING = f"{ACTORS}/test_subscribing.py"
-WEBHOOK = f"{ACTORS}/test_webhook.py"
-WHOLE = f"{ACTORS}/test_turns_whole.py"
+COMPANY = "tests/unit/company"
+ANSWERS = f"{COMPANY}/test_answers.py"
+ASKS = f"{COMPANY}/test_asks.py"
+BOTS = f"{COMPANY}/test_bot.py"
+CATCH_UPS = f"{COMPANY}/test_catch_ups.py"
+CIRCLES = f"{COMPANY}/test_ask_circles.py"
+CLEARING = f"{COMPANY}/test_clearing.py"
+GUARD = f"{COMPANY}/test_guard.py"
+HOPS = f"{COMPANY}/test_hops.py"
+HOLDING = f"{COMPANY}/test_holding.py"
+OUTSIDE = f"{COMPANY}/test_outside.py"
+PACE = f"{COMPANY}/test_pace.py"
+REDRIVING = f"{COMPANY}/test_redriving.py"
+ROSTER = f"{COMPANY}/test_roster.py"
+SUBSCRIBING = f"{COMPANY}/test_subscribing.py"
+WEBHOOK = f"{COMPANY}/test_webhook.py"
+WHOLE = f"{COMPANY}/test_turns_whole.py"
 HISTORIES = "tests/simulation/test_bots.py"
 ANSWERS_IN_A_STORE = (CONFORMANCE, "-k", "answer")
 
@@ -307,7 +307,7 @@ OF_BOTS = (
     Mutation(
         "begin to count attempts anew in a catch-up",
         "company/bot.py",
-        "msgspec.structs.replace(_again(message, before, beside=False), catch_up=catch_up)",
+        "msgspec.structs.replace(next_attempt(message, before, beside=False), catch_up=catch_up)",
         "Delivered(message, catch_up=catch_up)",
         (CATCH_UPS,),
     ),
