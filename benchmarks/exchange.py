@@ -1,8 +1,9 @@
-"""The four message exchanges that every program of this folder runs, and how they are timed.
+"""The exchanges of messages and the runs that the programs of this folder carry out, and how they are timed.
 
 Needs nothing but the standard library, so that each program can use it from its own environment: what is
 sent, how many are in flight, how a round is timed and how its figures are put together is then the same for
-all. A program brings only the part that differs: send one message, and return when it was handled.
+all. A program brings only the part that differs: send one message, and return when it was handled; start one
+run of ten steps, and return when it has ended.
 """
 
 # ruff: noqa: INP001 - the programs of this folder are started one by one, each in an environment of its own
@@ -16,9 +17,10 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypedDict
 
 TEXT = "a short text"
@@ -26,14 +28,22 @@ ROUNDS = 3
 SECONDS = 1.0
 WARM_UP_SECONDS = 0.3
 """What runs before the first round and is not counted: caches fill, threads start, files grow."""
+WARM_UP_RUNS = 10
+"""No more runs at once than these to warm up: where one step takes long, a thousand of them take minutes."""
+STEPS = 10
+"""How many steps a run has; each adds 1 to what the one before it gave."""
 
 SendAndWait = Callable[[int], Awaitable[None]]
-"""Sends one message (or publication) for the lane of this number; returns when all its handlers are done."""
+"""Sends one message (or publication) for the lane of this number; returns when all its handlers are done. Or
+has one run, and returns when it has ended."""
 
 
 @dataclass
 class Message:
-    """What is sent; the number also tells the measuring program which of its lanes waits for it."""
+    """What is sent, or what a step of a run takes and gives.
+
+    The number of one that is sent also tells the measuring program which of its lanes waits for it.
+    """
 
     number: int
     text: str = TEXT
@@ -41,7 +51,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Who sends how much to whom."""
+    """Who sends how much to whom, or how many runs there are at once."""
 
     name: str
     says: str
@@ -50,6 +60,18 @@ class Exchange:
     """How many lanes there are; each sends, waits until its message was handled, and sends the next."""
     deliveries: int = 1
     """How many handlers run for one that is sent."""
+    steps: int = 0
+    """How many steps a run has, where runs are had and no messages sent."""
+
+    @property
+    def kind(self) -> str:
+        """What is exchanged: `messages`, or `steps` of runs."""
+        return "steps" if self.steps else "messages"
+
+    @property
+    def counted(self) -> int:
+        """How many are counted for one turn of a lane."""
+        return self.steps or self.deliveries
 
     def recipient(self, lane: int) -> int:
         """Whom the lane of this number sends to, where one is sent to one."""
@@ -63,6 +85,9 @@ EXCHANGES = {
         Exchange("pairs_100", "100 pairs side by side, one message in flight each", 100, 100),
         Exchange("window_100", "one pair, 100 messages in flight", 1, 100),
         Exchange("fanout_100", "one channel of 100 subscribers, 16 publications in flight", 100, 16, 100),
+        Exchange("runs_1", "runs of ten steps, one at a time", 0, 1, steps=STEPS),
+        Exchange("runs_100", "runs of ten steps, 100 at once", 0, 100, steps=STEPS),
+        Exchange("runs_1000", "runs of ten steps, 1,000 at once", 0, 1_000, steps=STEPS),
     )
 }
 
@@ -104,8 +129,8 @@ class Round:
     elapsed: float
 
     def per_s(self, exchange: Exchange) -> float:
-        """Deliveries a second."""
-        return len(self.latencies) * exchange.deliveries / self.elapsed
+        """Deliveries a second, or steps."""
+        return len(self.latencies) * exchange.counted / self.elapsed
 
 
 async def load(send_and_wait: SendAndWait, in_flight: int, seconds: float) -> Round:
@@ -193,7 +218,8 @@ async def measure(cast: Cast, exchange: Exchange, seconds: float, rounds: int) -
     found = []
     for _ in range(rounds):
         async with cast(exchange) as send_and_wait:
-            await load(send_and_wait, exchange.in_flight, min(WARM_UP_SECONDS, seconds))
+            lanes = min(exchange.in_flight, WARM_UP_RUNS) if exchange.steps else exchange.in_flight
+            await load(send_and_wait, lanes, min(WARM_UP_SECONDS, seconds))
             found.append(await load(send_and_wait, exchange.in_flight, seconds))
     return figures(exchange, found)
 
@@ -205,27 +231,43 @@ class Options:
     exchanges: list[Exchange]
     seconds: float
     rounds: int
+    flags: frozenset[str] = frozenset()
+    """What this program alone can be told, and was."""
 
 
-def options(says: str, arguments: Sequence[str] | None = None) -> Options:
-    """Read the command line that all programs have in common."""
+def options(
+    says: str,
+    *,
+    kinds: Sequence[str] = ("messages", "steps"),
+    flags: Mapping[str, str] = MappingProxyType({}),
+) -> Options:
+    """Read the command line that all programs have in common; a program may know only one kind."""
+    able = {name: one for name, one in EXCHANGES.items() if one.kind in kinds}
     parser = argparse.ArgumentParser(description=says)
-    parser.add_argument("--exchange", choices=EXCHANGES, help="run this one alone (default: all)")
+    parser.add_argument("--exchange", choices=able, help="run this one alone (default: all)")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help="how long one round takes (%(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how many rounds (%(default)s)")
-    told = parser.parse_args(arguments)
+    for flag, help_ in flags.items():
+        parser.add_argument(flag, dest=flag, action="store_true", help=help_)
+    told = parser.parse_args()
     if told.seconds <= 0 or told.rounds < 1:
         parser.error("A round must last longer than no time, and there must be at least one.")
-    chosen = [one for one in EXCHANGES.values() if told.exchange in {None, one.name}]
-    return Options(chosen, told.seconds, told.rounds)
+    chosen = [one for one in able.values() if told.exchange in {None, one.name}]
+    return Options(chosen, told.seconds, told.rounds, frozenset(flag for flag in flags if vars(told)[flag]))
 
 
 def check(sent: int, remembered: int) -> None:
     """Refuse figures of a round in which what was sent is not what the recipients remember."""
     if sent != remembered:
         raise RuntimeError(f"{sent} deliveries were made, and the recipients remember {remembered}.")
+
+
+def check_run(number: int) -> None:
+    """Refuse figures of a run that did not count its steps."""
+    if number != STEPS:
+        raise RuntimeError(f"A run of {STEPS} steps that each add 1 came to {number}.")
 
 
 def show(name: str, version: str, durability: str, exchanges: dict[str, Figures]) -> None:

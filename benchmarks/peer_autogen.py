@@ -99,7 +99,7 @@ async def cast(exchange: Exchange) -> AsyncIterator[SendAndWait]:
 
 def main() -> None:
     """Measure, and print the figures."""
-    told = options("The message exchanges on autogen-core.")
+    told = options("The message exchanges on autogen-core.", kinds=["messages"])
     # Both are documented: this switch takes out the spans, and logs that no one listens to should be off.
     os.environ["AUTOGEN_DISABLE_RUNTIME_TRACING"] = "true"
     logging.getLogger("autogen_core").setLevel(logging.CRITICAL)

@@ -1,9 +1,9 @@
-"""Run the message exchanges on Callboard and on its peers, and write results.json and results.md.
+"""Run the exchanges and the runs on Callboard and on its peers, and write results.json and results.md.
 
 Callboard is asked by its own command; the peers run in an environment of their own, made here at the first
-call. The rounds alternate (Callboard, one peer, the other, Callboard again, and so on), so that a machine
-that slows down slows down all of them. A peer that cannot be installed or run is written down with the
-reason.
+call. The rounds alternate (Callboard, one peer, the next, Callboard again, and so on), so that a machine that
+slows down slows down all of them. A peer that cannot be installed or run is written down with the reason.
+What nobody else is asked, Callboard is asked alone at the end: recovery, folded steps, and how cost grows.
 """
 
 # ruff: noqa: INP001 - the programs of this folder are started one by one, each in an environment of its own
@@ -13,75 +13,73 @@ import argparse
 import json
 import os
 import platform
-import re
 import shlex
+import signal
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from exchange import EXCHANGES, ROUNDS, SECONDS
-from results import BARE, Document, System, only_raw, table, without_raw
+from peers import HERE, PEERS, FailedError, anonymous, command, installed, reason, say
+from results import BARE, Document, System, only_raw, page, without_raw
 
-HERE = Path(__file__).resolve().parent
-ENVIRONMENT = HERE / ".venv-peers"
-REQUIREMENTS = HERE / "requirements-peers.txt"
-PROGRAMS = {"autogen-core": HERE / "peer_autogen.py", "dbos": HERE / "peer_dbos.py"}
 CALLBOARD = HERE.parent / ".venv" / "bin" / "callboard"
+ALONE = ("steps.runs_100_folded", "recovery", "growth")
+"""What Callboard measures beside no other."""
 
 BARE_COMMITS = 50
-INSTALL_SECONDS = 900.0
-ROUND_SECONDS = 120.0
-"""How long a program may take for one round beyond what the round itself takes: start, warm-up, end."""
+ROUND_SECONDS = 300.0
+"""How long a program may take for one round beyond what the round itself takes: start, warm-up, end; and a
+thousand runs of ten steps, where a second brings few of them."""
 LEEWAY = 20.0
 """How many times as long as asked a round may last: where one message takes longer than a round, it does."""
+ALONE_SECONDS = 3_600.0
 
 
-class FailedError(Exception):
-    """A program did not give figures; the sentence says why."""
-
-
-def say(sentence: str) -> None:
-    """Tell the person who waits."""
-    sys.stderr.write(f"{sentence}\n")
-
-
-def anonymous(text: str) -> str:
-    """Take out addresses and folders: what is written down is read on other machines."""
-    text = re.sub(r"\b[a-z+]+://\S+", "(an address)", text)
-    return re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+", "", text)
-
-
-def ask(command: Sequence[str], folder: Path, timeout: float) -> Document:
+def ask(words: Sequence[str], folder: Path, timeout: float) -> Document:
     """Run a program that prints one JSON document."""
     environment = os.environ | {"TMPDIR": str(folder)}  # so that all measure on one disk
     try:
-        done = subprocess.run(  # noqa: S603 - the programs of this folder, and the command that was asked for
-            command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        # In a session of its own, so that a server that it started can be ended with it.
+        process = subprocess.Popen(  # noqa: S603 - the programs of this folder, and the command that was asked for
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+            start_new_session=True,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise FailedError(anonymous(str(error))) from error
     try:
-        if done.returncode == 0:
-            document: Document = json.loads(done.stdout)
+        printed, said = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise FailedError(f"it had not ended after {timeout:,.0f} seconds") from None
+    finally:
+        if process.poll() is None:
+            _end(process)
+    try:
+        if process.returncode == 0:
+            document: Document = json.loads(printed)
             return document
     except ValueError as error:
         raise FailedError(f"it printed what is not JSON: {error}") from error
-    raise FailedError(f"exit code {done.returncode}: {reason(done.stderr)}")
+    raise FailedError(f"exit code {process.returncode}: {reason(said)}")
 
 
-def reason(text: str) -> str:
-    """Return the last error that a program named, or else what it said last."""
-    lines = [line.strip(" |+-") for line in text.splitlines() if line.strip(" |+-")]
-    errors = [line for line in lines if re.match(r"[\w.]*(?:error|exception)\b.*: ", line, re.IGNORECASE)]
-    return anonymous((errors or lines or ["it said nothing"])[-1])
+def _end(process: subprocess.Popen[str]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def bare_commit_us(folder: Path) -> float:
@@ -105,59 +103,6 @@ def bare_commit_us(folder: Path) -> float:
     return round(statistics.median(taken) * 1e6, 1)
 
 
-# ── the environment of the peers ─────────────────────────────────────────────────────────────────────────
-
-
-def python_of(environment: Path) -> Path:
-    """Return the interpreter of an environment."""
-    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def requirements() -> dict[str, str]:
-    """Return package → requirement."""
-    lines = REQUIREMENTS.read_text(encoding="utf-8").split()
-    return {line.partition("==")[0]: line for line in lines}
-
-
-def install(requirement: str) -> None:
-    """Install one peer, unless that was done before with this Python."""
-    stamp = ENVIRONMENT / f"{requirement}-python{platform.python_version()}"
-    if stamp.exists():
-        return
-    if not python_of(ENVIRONMENT).exists():
-        say(f"making {ENVIRONMENT.name}")
-        venv.create(ENVIRONMENT, clear=True, with_pip=True)
-    say(f"installing {requirement}")
-    command = [str(python_of(ENVIRONMENT)), "-m", "pip", "install", "--quiet", "--no-input"]
-    try:
-        done = subprocess.run(  # noqa: S603 - the pip of an environment that was made here
-            [*command, "--disable-pip-version-check", requirement],
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FailedError(f"cannot be installed: {anonymous(str(error))}") from error
-    if done.returncode != 0:
-        raise FailedError(f"cannot be installed: {reason(done.stderr)}")
-    stamp.touch()
-
-
-def installed() -> list[System]:
-    """Return all peers; one that cannot be installed carries the reason."""
-    peers = []
-    for name, requirement in requirements().items():
-        peer = System(name, version=requirement.partition("==")[2])
-        try:
-            install(requirement)
-        except FailedError as error:
-            peer.error = str(error)
-            say(f"{name} {error}")
-        peers.append(peer)
-    return peers
-
-
 # ── the rounds ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -173,26 +118,27 @@ class Bench:
         self._seconds = seconds
 
     def round(self, exchange: str) -> None:
-        """Run one exchange once on every system."""
+        """Run one exchange once on every system that can do such."""
         self.ask_callboard(exchange)
         for peer in self.peers:
-            if peer.error is not None:
+            if not peer.goes_on(exchange) or EXCHANGES[exchange].kind not in PEERS[peer.name].kinds:
                 continue
             try:
                 self.ask_peer(peer, exchange)
             except FailedError as error:
-                peer.error = f"{exchange}: {error}"
-                say(f"{peer.name}: {peer.error}")
+                peer.failed[exchange] = str(error)
+                say(f"{peer.name}: {exchange}: {error}")
 
     def ask_callboard(self, exchange: str) -> None:
         """Run one round on Callboard, by its command."""
-        only = f"messages.{exchange}"
+        kind = EXCHANGES[exchange].kind
+        only = f"{kind}.{exchange}"
         found = self._ask([*self._command, "bench", "--json", "--only", only])
         try:
-            figures = found["messages"][exchange]
+            figures = found[kind][exchange]
         except (KeyError, TypeError) as error:
             raise FailedError(f"`callboard bench --only {only}` gave no figures for it") from error
-        self.callboard.add(exchange, {**figures, BARE: bare_commit_us(self._folder)})
+        self.callboard.add(exchange, {**_as_others(figures), BARE: bare_commit_us(self._folder)})
         self.callboard.version = found.get("callboard")
         self.callboard.python = found.get("python")
         self.callboard.durability = _words(found.get("durability"))
@@ -201,13 +147,34 @@ class Bench:
 
     def ask_peer(self, peer: System, exchange: str) -> None:
         """Run one round on a peer, by its program."""
-        found = self._ask([str(python_of(ENVIRONMENT)), str(PROGRAMS[peer.name]), "--exchange", exchange])
+        found = self._ask([*command(peer.name), "--exchange", exchange])
         peer.version, peer.python, peer.durability = found["version"], found["python"], found["durability"]
         peer.add(exchange, {**found["exchanges"][exchange], BARE: bare_commit_us(self._folder)})
+
+    def ask_alone(self, rounds: int) -> Document:
+        """Have Callboard measure what it is not compared in."""
+        found: Document = {}
+        for only in ALONE:
+            say(f"{only}: Callboard alone")
+            length = ["--seconds", str(self._seconds), "--rounds", str(rounds)]
+            words = [*self._command, "bench", "--json", "--only", only, *length]
+            told = ask(words, self._folder, ALONE_SECONDS)
+            kind = only.partition(".")[0]
+            found[kind] = told[kind]
+        return found
 
     def _ask(self, command: Sequence[str]) -> Document:
         length = ["--seconds", str(self._seconds), "--rounds", "1"]
         return ask([*command, *length], self._folder, ROUND_SECONDS + LEEWAY * self._seconds)
+
+
+def _as_others(figures: Document) -> Document:
+    """Return the figures of runs as the peers have them: of a whole run, how long it took."""
+    if "run_p50_ms" not in figures:
+        return figures
+    whole = {"p50_ms": figures["run_p50_ms"], "p99_ms": figures["run_p99_ms"]}
+    step = {"step_p50_ms": figures["p50_ms"], "step_p99_ms": figures["p99_ms"]}
+    return {**figures, **whole, **step}
 
 
 def _words(durability: Any) -> str | None:  # noqa: ANN401 - a value of a JSON document
@@ -216,13 +183,14 @@ def _words(durability: Any) -> str | None:  # noqa: ANN401 - a value of a JSON d
     return None if durability is None else str(durability)
 
 
-def document(bench: Bench, machine: Document, length: Document) -> Document:
+def document(bench: Bench, alone: Document, machine: Document, length: Document) -> Document:
     """Put all together as results.json holds it."""
     ours = bench.callboard.exchanges()
     return {
         "callboard": {exchange: without_raw(figures) for exchange, figures in ours.items()},
         "raw": {exchange: only_raw(figures) for exchange, figures in ours.items()},
         "peers": {peer.name: peer.document() for peer in bench.peers},
+        **alone,
         "machine": machine,
         "run": {
             "callboard": bench.callboard.version,
@@ -245,6 +213,16 @@ def machine_of(bench: Bench) -> Document:
     return found
 
 
+def lacking(chosen: Sequence[str]) -> list[str]:
+    """Say of which peers a kind was not asked, and why."""
+    kinds = {EXCHANGES[name].kind for name in chosen}
+    return [
+        f"{name}: not asked for {kind}: {peer.lacks}"
+        for name, peer in PEERS.items()
+        for kind in sorted(kinds.difference(peer.kinds))
+    ]
+
+
 def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -254,6 +232,11 @@ def options() -> argparse.Namespace:
     add("--seconds", type=float, default=SECONDS, help="how long one round takes (%(default)s)")
     add("--rounds", type=int, default=ROUNDS, help="how many rounds (%(default)s)")
     add("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where to measure: the disk matters")
+    add(
+        "--no-alone",
+        action="store_true",
+        help="leave out what Callboard measures alone; growth takes minutes",
+    )
     add("--out", type=Path, default=HERE, help="the folder to write results.json and results.md into")
     told = parser.parse_args()
     if told.seconds <= 0 or told.rounds < 1:
@@ -266,20 +249,22 @@ def main() -> int:
     told = options()
     chosen = [name for name in EXCHANGES if told.exchange in {None, name}]
     bench = Bench(shlex.split(told.callboard), installed(), told.folder.resolve(), told.seconds)
+    alone: Document = {}
     try:
         for exchange in chosen:
             for number in range(1, told.rounds + 1):
                 say(f"{exchange}: round {number} of {told.rounds}")
                 bench.round(exchange)
+        if told.exchange is None and not told.no_alone:
+            alone = bench.ask_alone(told.rounds)
     except FailedError as error:
         say(f"Callboard: {error}")
         return 1
     machine = machine_of(bench)
-    found = document(bench, machine, {"seconds": told.seconds, "rounds": told.rounds})
+    found = document(bench, alone, machine, {"seconds": told.seconds, "rounds": told.rounds})
     (told.out / "results.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    (told.out / "results.md").write_text(
-        table(bench.callboard, bench.peers, chosen, machine), encoding="utf-8"
-    )
+    written = page(bench.callboard, bench.peers, chosen, machine, alone, lacking(chosen))
+    (told.out / "results.md").write_text(written, encoding="utf-8")
     say(f"wrote results.json and results.md into {told.out}")
     return 0
 

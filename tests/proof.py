@@ -20,3 +20,12 @@ def proof() -> int:
 def scaled(count: int) -> int:
     """Return `count` times the factor, for the length of a loop or a number of examples."""
     return count * proof()
+
+
+def shares(count: int, most: int = 48) -> list[tuple[int, int]]:
+    """Divide what `scaled` gives among tests that do `most` each: their seeds, and how many each does.
+
+    No single test may take longer than pytest lets one hang.
+    """
+    whole = scaled(count)
+    return [(seed, min(most, whole - seed * most)) for seed in range(-(-whole // most))]

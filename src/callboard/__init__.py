@@ -7,7 +7,7 @@ The house in reading order; a file imports only from those before it:
     messages                                          what bots say, and how everything is named
     expressions/  consensus                           templates and conditions; how far answers agree
     schedule  workflow/                               when something fires; a workflow as its author writes it
-    step  catalogue  graph  plan  schema              kinds of steps, and what a run lives on
+    step  questions  catalogue  graph  plan  schema   kinds of steps, and what a run lives on
     checking/                                         everything that is wrong with a workflow, at once
     facts  membership  mishaps  publishing            what a stream holds, and how it stays readable
     outcome  events  run/                             what an attempt comes to, and what that makes of a run
@@ -19,7 +19,7 @@ The house in reading order; a file imports only from those before it:
     stores/                                           adapters of the port
     actors/                                           the runtime, supervision, timers, the journal
     company/  runs/                                   those who talk, and those who carry out runs
-    publisher                                         from workflow files to versions and plans
+    shelf  publisher  drafting                        from workflow files to versions and plans; drafts
     web/                                              the door, and the client that knocks
     desk  app  offline                                who answers, the wiring, work without a server
     bench/  testing/  cli/                            measuring, testing, the command line
@@ -30,18 +30,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from callboard.bot import Bot, Memory, Settings, Turn, every, on, otherwise
-    from callboard.messages import Body, Message
+    from callboard.authoring.bot import Bot, Memory, Settings, Turn, every, on, otherwise
+    from callboard.messages import Answer, Ask, Body, Message
+    from callboard.planning.step import action, this_attempt
 else:
 
     def __getattr__(name: str) -> object:
-        """Bring what authors of bots import, when they do: `callboard --help` has no use for it."""
+        """Bring what authors import, when they do: `callboard --help` has no use for it."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module  # noqa: PLC0415 - see above
 
-        home = "messages" if name in {"Body", "Message"} else "bot"
+        home = _HOMES.get(name, "authoring.bot")
         return getattr(import_module(f"{__name__}.{home}"), name)
 
+    _HOMES = {
+        **dict.fromkeys(("Answer", "Ask", "Body", "Message"), "messages"),
+        **dict.fromkeys(("action", "this_attempt"), "planning.step"),
+    }
 
-__all__ = ["Body", "Bot", "Memory", "Message", "Settings", "Turn", "every", "on", "otherwise"]
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Body",
+    "Bot",
+    "Memory",
+    "Message",
+    "Settings",
+    "Turn",
+    "action",
+    "every",
+    "on",
+    "otherwise",
+    "this_attempt",
+]

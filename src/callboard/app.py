@@ -28,6 +28,7 @@ from callboard.actors import Child, Ref, StartChild, Supervisor, Timers
 from callboard.actors.children import Request
 from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
+from callboard.authoring.registering import load_actions
 from callboard.clock import Clock, SystemClock
 from callboard.company.company import Company
 from callboard.company.roster import Reloaded, Roster
@@ -37,17 +38,20 @@ from callboard.desk import FrontDesk, keeping
 from callboard.errors import BadInput
 from callboard.folder import DataFolder, FolderLock
 from callboard.ids import SystemIds
-from callboard.publisher import Publisher
-from callboard.registering import load_actions
+from callboard.planning.step import Catalogue
+from callboard.publish.library import Library
+from callboard.publish.publisher import Publisher
 from callboard.runs.ordeal import Ordeal
 from callboard.runs.running import Crew
 from callboard.runs.runs import Runs
-from callboard.step import Catalogue
+from callboard.runs.workflow_bot import Opening
+from callboard.runs.workflow_bot import engagement as workflow_bot
 from callboard.steps import here
 from callboard.steps.exchange import Client
-from callboard.store import Retention
+from callboard.store.port import Retention
+from callboard.store.turn import Limits
 from callboard.stores.sqlite import SqliteStore
-from callboard.turn import Limits
+from callboard.triggers.triggers import Triggers
 from callboard.web.api.server import Door
 
 BOTS = "bots"
@@ -56,6 +60,8 @@ ACTIONS = "actions"
 """The folder of the project whose files define functions that steps call."""
 WORKFLOWS = Path("config", "workflows")
 """The folder of the project whose files are workflows."""
+TEMPLATES = Path("config", "templates")
+"""The folder of the project whose files are templates."""
 
 _log = logs.get_logger("callboard")
 
@@ -143,11 +149,20 @@ class Callboard:
         ).launch()
         self._parts.push_async_callback(root.aclose)
         await company.join(root, timers.actor_ref)
-        self.roster = Roster(company, config.project / BOTS, config.project / FILE)
+        opening = Opening()
+        self.roster = Roster(
+            company, config.project / BOTS, config.project / FILE, partial(workflow_bot, opening=opening)
+        )
         await self.roster.engage()
         catalogue = self._catalogue()
         publisher = Publisher(store, journal, catalogue)
-        runs = await self._begin_runs(company, root, publisher, catalogue)
+        library = Library(store, journal)
+        runs = await self._begin_runs(company, root, publisher, library, catalogue)
+        triggers = Triggers(company.services, runs, publisher, company.set_timer)
+        publisher.shelf.witnesses.append(triggers.changed)
+        await root.ask(StartChild(triggers.as_child()))
+        await triggers.settled()
+        opening.open(runs)
         return FrontDesk(
             config=config,
             version=_version(),
@@ -159,6 +174,8 @@ class Callboard:
             roster=self.roster,
             runs=runs,
             publisher=publisher,
+            library=library,
+            triggers=triggers,
             clock=clock,
             lock=lock,
             head=await store.head(),
@@ -169,7 +186,7 @@ class Callboard:
         actions, faults = load_actions(self.config.project / ACTIONS)
         for fault in faults:
             _log.error("actions.not_loaded", file=fault.file, line=fault.line, reason=fault.message)
-        kinds = here(actions)
+        kinds = here(actions, programs=self.config.workflows.shell)
         return lambda: kinds
 
     async def _begin_runs(
@@ -177,10 +194,12 @@ class Callboard:
         company: Company,
         root: Ref[Request],
         publisher: Publisher,
+        library: Library,
         catalogue: Callable[[], Catalogue],
     ) -> Runs:
-        """Publish what changed in the folder of workflows, and take up the runs that there are."""
+        """Publish what changed in the folders, and take up the runs that there are."""
         if self.config.workflows.auto_publish:
+            await library.publish_folder(self.config.project / TEMPLATES)
             await publisher.publish_folder(self.config.project / WORKFLOWS)
         services = company.services
         runs = Runs(
@@ -191,6 +210,8 @@ class Callboard:
                 open_client=partial(_open_client, private=self.config.workflows.http_private),
                 most=self.config.workflows.attempts_in_flight,
                 ordeal=Ordeal(self._deaths),
+                programs_in=self.config.project if self.config.workflows.shell else None,
+                templates=library,
             ),
             publisher,
             company.set_timer,

@@ -10,6 +10,10 @@
     kind = "webhook"
     url = "https://billing.example/callboard"
 
+    [bots.triage]
+    kind = "workflow"
+    workflow = "claims-triage"
+
 What stands here is stronger than what the bot's class says. The names of keys, their values and whether a key
 means anything for the kind of bot are checked here; `settings` are checked against the bot's class when that
 is loaded (`terms.py`), since only the class knows them.
@@ -31,9 +35,9 @@ from callboard.messages import check_new_bot, check_pattern
 from callboard.spelling import did_you_mean, shown
 from callboard.units import seconds
 
-Kind = Literal["python", "outside", "person", "webhook"]
+Kind = Literal["python", "outside", "person", "webhook", "workflow"]
 KINDS: tuple[str, ...] = get_args(Kind)
-NOT_YET = frozenset({"workflow", "llm"})
+NOT_YET = frozenset({"llm"})
 """Kinds that are promised and not there: they are refused by name, never taken for another."""
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -56,6 +60,7 @@ OWN_HEADERS = frozenset(
 """What a webhook bot says itself, or its connection does; a setting of that name would break it."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORKFLOW = re.compile(r"[a-z0-9][a-z0-9-]*")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -75,6 +80,7 @@ class BotConfig(msgspec.Struct, frozen=True, kw_only=True):
     secret: str | None = None
     """The name of the environment variable that holds it."""
     headers: Mapping[str, str] = _NO_HEADERS
+    workflow: str | None = None
 
 
 def check_kind(kind: str) -> Kind:
@@ -187,6 +193,13 @@ def _headers(value: object) -> Mapping[str, str]:
     return _table(value)
 
 
+def _workflow(value: object) -> str:
+    text = _text(value)
+    if _WORKFLOW.fullmatch(text) is None:
+        raise ValueError("expected the name of a workflow, such as claims-triage")
+    return text
+
+
 _TALKING = frozenset({"description", "subscribes", "hears_itself"})
 _HANDLING = frozenset({"timeout", "attempts", "on_error", "mailbox"})
 
@@ -194,6 +207,7 @@ FOR: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "python": _TALKING | _HANDLING | {"settings"},
         "webhook": _TALKING | _HANDLING | {"url", "secret", "headers"},
+        "workflow": _TALKING | _HANDLING | {"workflow"},
         "outside": _TALKING,
         "person": _TALKING,
     }
@@ -214,6 +228,7 @@ READERS: Mapping[str, Callable[[object], Any]] = MappingProxyType(
         "url": _url,
         "secret": _variable,
         "headers": _headers,
+        "workflow": _workflow,
     }
 )
 
@@ -299,6 +314,8 @@ def _fits(
         )
     if kind == "webhook" and "url" not in table:
         wrong(f"bots.{name}.url", "is missing: a webhook bot needs an address to post to")
+    if kind == "workflow" and "workflow" not in table:
+        wrong(f"bots.{name}.workflow", "is missing: say of which workflow a message to it starts a run")
 
 
 EXAMPLE = """\
@@ -315,7 +332,12 @@ EXAMPLE = """\
 # [bots.desk.settings]
 # shelf = "B"
 
-# Kinds other than python are declared here: outside, person, and webhook, to which messages are posted.
+# Kinds other than python are declared here: outside, person, webhook, to which messages are posted, and
+# workflow, where a message starts a run and what the run comes to is the reply.
+# [bots.triage]
+# kind = "workflow"
+# workflow = "claims-triage"
+
 # [bots.billing]
 # kind = "webhook"
 # description = "Writes invoices."

@@ -127,41 +127,48 @@ def krippendorff(
     `order` is the scale of ordinal answers; without it, it is what was answered, sorted.
     """
     units = _units(ratings)
-    total = Counter(answer for unit in units for answer in unit)
-    distance = _distance(level, total, order)
-    pairable = total.total()
-    observed = sum(_spread(Counter(unit), distance) / (len(unit) - 1) for unit in units)
-    expected = _spread(total, distance) / (pairable - 1) if pairable else 0.0
     if not units:
         return Agreement(0.0, 0)
+    total = Counter(answer for unit in units for answer in unit)
+    place = _places(level, total, order)
+    observed = sum(_spread(Counter(unit), place) / (len(unit) - 1) for unit in units)
+    expected = _spread(total, place) / (total.total() - 1)
     return Agreement(1.0 - observed / expected if expected else 1.0, len(units))
 
 
-def _spread(counts: Counter[Answer], distance: Distance) -> float:
-    """Add up the distances of all pairs, in both directions."""
-    return 2.0 * sum(
-        often * as_often * distance(one, other)
-        for (one, often), (other, as_often) in combinations(counts.items(), 2)
-    )
+def _spread(counts: Counter[Answer], place: Mapping[Answer, float] | None) -> float:
+    """Add up the distances of all pairs, in both directions: without looking at each, there may be millions.
+
+    `place` is where answers lie on a scale, on which distances are squared; without it all are equally far.
+    """
+    if len(counts) == 1:
+        return 0.0  # and not nearly: where all agree, what rounding leaves is all there would be
+    number = counts.total()
+    if place is None:
+        return float(number * number - sum(often * often for often in counts.values()))
+    middle = sum(often * place[answer] for answer, often in counts.items()) / number
+    return 2.0 * number * sum(often * (place[answer] - middle) ** 2 for answer, often in counts.items())
 
 
-def _distance(level: Level, total: Counter[Answer], order: Sequence[Answer] | None) -> Distance:
+def _places(
+    level: Level, total: Counter[Answer], order: Sequence[Answer] | None
+) -> Mapping[Answer, float] | None:
+    """Return where answers lie on the scale of their level; nominal ones lie on none."""
     if level == "nominal":
-        return lambda one, other: float(one != other)
+        return None
     if level == "interval":
-        return lambda one, other: (_number(one) - _number(other)) ** 2
+        return {answer: _number(answer) for answer in total}
     scale = _sorted(total) if order is None else list(order)
     below = 0.0
-    middle: dict[
-        Answer, float
-    ] = {}  # how many answers lie below the middle of those that are equal to this one
+    middle: dict[Answer, float] = {}
+    """How many answers lie below the middle of those that are equal to this one."""
     for answer in scale:
         middle[answer] = below + total[answer] / 2
         below += total[answer]
     unknown = next((answer for answer in total if answer not in middle), None)
     if unknown is not None:
         raise BadInput(f"The answer {unknown!r} is not on the scale.")
-    return lambda one, other: (middle[one] - middle[other]) ** 2
+    return middle
 
 
 def _units(ratings: Ratings) -> list[list[Answer]]:

@@ -13,6 +13,9 @@ CallboardError                      INTERNAL
 │   ├── KindUnavailable             KIND_UNAVAILABLE
 │   ├── BotInvalid                  BOT_INVALID
 │   ├── WorkflowInvalid             WORKFLOW_INVALID
+│   ├── WorkflowInactive            WORKFLOW_INACTIVE
+│   ├── TemplateInvalid             TEMPLATE_INVALID
+│   ├── TemplateAnswers             TEMPLATE_ANSWERS
 │   ├── ActionInvalid               ACTION_INVALID
 │   ├── TurnSealed                  TURN_SEALED
 │   ├── PositionUnknown             POSITION_UNKNOWN
@@ -34,6 +37,7 @@ CallboardError                      INTERNAL
 │   ├── ReaderConflict              READER_CONFLICT
 │   ├── NotServed                   NOT_SERVED
 │   ├── WrongState                  WRONG_STATE
+│   ├── ConcurrencyLimit            CONCURRENCY_LIMIT
 │   ├── AskCycle                    ASK_CYCLE
 │   ├── HopLimitReached             HOP_LIMIT
 │   └── AskChanged                  ASK_CHANGED
@@ -46,16 +50,19 @@ CallboardError                      INTERNAL
 │   ├── ShuttingDown                SHUTTING_DOWN
 │   ├── Overloaded                  OVERLOADED
 │   ├── RateLimited                 RATE_LIMITED
+│   ├── WebhookClosed               WEBHOOK_CLOSED
 │   └── ServerUnreachable           SERVER_UNREACHABLE
 ├── OutcomeUnknown                  OUTCOME_UNKNOWN         it may have happened; look before you repeat it
 ├── FactUnreadable                  FACT_UNREADABLE         the log holds what this version cannot read
+├── VersionAltered                  VERSION_ALTERED         a version's text is not what was published
 ├── ActorError                      ACTOR_ERROR             one actor did not answer
 │   ├── ActorStopped                ACTOR_STOPPED
 │   ├── MailboxFull                 MAILBOX_FULL
 │   ├── AskTimeout                  ASK_TIMEOUT
 │   ├── HandlerTimeout              HANDLER_TIMEOUT
-│   └── WebhookFailed               WEBHOOK_FAILED
-│       └── WebhookRefused          WEBHOOK_REFUSED
+│   ├── WebhookFailed               WEBHOOK_FAILED
+│   │   └── WebhookRefused          WEBHOOK_REFUSED
+│   └── RunRefused                  RUN_REFUSED
 ├── HttpFailed                      HTTP_FAILED             a request of a step came to nothing
 │   ├── TargetDenied                TARGET_DENIED
 │   ├── RedirectRefused             REDIRECT_REFUSED
@@ -177,6 +184,26 @@ class WorkflowInvalid(BadInput):
     """A workflow file has errors; `details["faults"]` has each of them, with its place."""
 
     code = "WORKFLOW_INVALID"
+    status = 422
+
+
+class WorkflowInactive(BadInput):
+    """No run of the workflow starts: it is a draft, or it is archived."""
+
+    code = "WORKFLOW_INACTIVE"
+
+
+class TemplateInvalid(BadInput):
+    """A template file has errors; `details["faults"]` has each of them, with its place."""
+
+    code = "TEMPLATE_INVALID"
+    status = 422
+
+
+class TemplateAnswers(BadInput):
+    """What is to be filled into a template does not fit it; `details["faults"]` has each fault."""
+
+    code = "TEMPLATE_ANSWERS"
     status = 422
 
 
@@ -328,6 +355,13 @@ class KeyReused(Conflict):
     code = "KEY_REUSED"
 
 
+class ConcurrencyLimit(Conflict):
+    """As many runs with this concurrency key go on as its workflow allows."""
+
+    code = "CONCURRENCY_LIMIT"
+    retryable = True
+
+
 class ReaderConflict(Conflict):
     """Another reader has this inbox; two that do not know of each other would each see half."""
 
@@ -425,6 +459,13 @@ class RateLimited(Unavailable):
     status = 429
 
 
+class WebhookClosed(Unavailable):
+    """The secret of a webhook is not set on this server, so nobody is let in."""
+
+    code = "WEBHOOK_CLOSED"
+    retryable = False
+
+
 class ServerUnreachable(Unavailable):
     """No Callboard answers where it should be running."""
 
@@ -448,6 +489,12 @@ class FactUnreadable(CallboardError):
     """A stored fact is of a type or revision that this version of Callboard does not know."""
 
     code = "FACT_UNREADABLE"
+
+
+class VersionAltered(CallboardError):
+    """The text of a version does not have the checksum under which it was published."""
+
+    code = "VERSION_ALTERED"
 
 
 class MemoryUnreadable(CallboardError):
@@ -509,6 +556,13 @@ class WebhookRefused(WebhookFailed):
     """The server behind a webhook bot refused a message; to send it again would not help."""
 
     code = "WEBHOOK_REFUSED"
+    retryable = False
+
+
+class RunRefused(ActorError):
+    """A message to a workflow bot starts no run; to send it again would not help."""
+
+    code = "RUN_REFUSED"
     retryable = False
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NewType, Protocol
 from uuid import UUID
 
+import uuid_utils
 from uuid_utils.compat import uuid7
 
 Position = NewType("Position", int)
@@ -46,9 +47,15 @@ class Ids(Protocol):
     def new(self) -> UUID:
         """Return an id that nobody has."""
 
+    def text(self) -> str:
+        """Return another one, as it is stored: facts are many, and nobody asks for their ids as such."""
+
 
 class SystemIds:
     """UUIDv7 from the system's time and randomness."""
 
     def new(self) -> UUID:
         return uuid7()
+
+    def text(self) -> str:
+        return str(uuid_utils.uuid7())

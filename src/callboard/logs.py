@@ -166,7 +166,7 @@ class _Formatter(ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        for secret in tuple(_secrets):
+        for secret in sorted(_secrets, key=len, reverse=True):  # one may be the beginning of another
             line = line.replace(secret, MASK)
         return line
 

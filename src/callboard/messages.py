@@ -37,6 +37,9 @@ HEADER_BYTES = 16 << 10
 HOPS_HEADER = "max-hops"
 """The header that carries it, from each message to those that it causes."""
 
+WORKFLOW = "workflow."
+"""So begins the name under which a run speaks; the name of its workflow follows."""
+
 _NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 _HOPS = re.compile(r"[0-9]{1,4}")
 _PATTERN = re.compile(r"(?:[a-z0-9-]+|\*\*?)(?:\.(?:[a-z0-9-]+|\*\*?))*")
@@ -58,6 +61,11 @@ def check_new_bot(name: str) -> str:
         raise NameInvalid(
             f"No bot can be called {name}: it is the name under which the command line, or the house itself, "
             "speaks; choose another one."
+        )
+    if name.startswith(WORKFLOW):
+        raise NameInvalid(
+            f"No bot can be called {shown(name)}: under names that begin with {WORKFLOW} runs of workflows "
+            "speak, and replies to them would go astray; choose another one."
         )
     return check_name("bot", name)
 
@@ -107,6 +115,27 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             check_name("message type", cls.type)
         except NameInvalid as error:
             raise TypeError(f"{cls.__qualname__}: {error.message}") from None
+
+
+class Ask(Body, frozen=True, omit_defaults=True):
+    """What a workflow asks: a bot that has a handler for it, and replies, can be one of its raters."""
+
+    question: Any
+    answer: dict[str, Any] = {}
+    """What answers may be, as it stands in the workflow: `{"choices": ["pay", "refuse"]}`."""
+    answers: dict[str, Any] = {}
+    """Only of who is to decide where raters did not agree: what each said."""
+    missing: dict[str, str] = {}
+    """As above: who said nothing that counts, and why."""
+    agreement: float | None = None
+    """As above: how far they agreed."""
+
+
+class Answer(Body, frozen=True, omit_defaults=True):
+    """What is replied to an `Ask`; null is no answer, and the reason is for whoever reads the log."""
+
+    answer: Any
+    reason: str = ""
 
 
 class To(msgspec.Struct, frozen=True):

@@ -16,9 +16,9 @@ from callboard.config import Config
 from callboard.errors import BackupInvalid, CallboardError
 from callboard.folder import DataFolder
 from callboard.ids import LOCAL_USER, SystemIds
-from callboard.store import CommitInDoubt, Finding
+from callboard.store.port import CommitInDoubt, Finding
+from callboard.store.turn import Turn
 from callboard.stores.sqlite import SqliteStore, replace
-from callboard.turn import Turn
 from callboard.web import wire
 
 _clock = SystemClock()

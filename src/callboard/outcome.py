@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -42,6 +42,51 @@ class Child(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int | None = None
 
 
+class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Runs that a step starts, one after another or side by side: items of `each`, or rounds of `loop`.
+
+    Its items are the `items` of the step's input.
+    """
+
+    kind: Literal["each", "loop"]
+    count: int
+    """How many there are, or may be."""
+    parallel: int = 1
+    collects: bool = False
+    """An item that fails is a result like any other."""
+    workflow: str = ""
+    """Run for each item; empty: the steps under the step."""
+    version: int = 0
+    refused: Mapping[str, str] = {}
+    """Items, by their index, that the workflow does not take, each with the reason."""
+
+
+MOST_LINKS = 100
+"""Links that one attempt may report."""
+LONGEST_NAME = 500
+Named = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Something that lives elsewhere, and what the step has to do with it."""
+
+    system: Named
+    """Where it lives: `jira`."""
+    type: Named
+    """What it is there: `issue`."""
+    id: Named
+    how: Literal["created", "touched"] = "touched"
+
+
+class Made(msgspec.Struct, frozen=True):
+    """Which run has created a thing that lives elsewhere."""
+
+    run: str
+    workflow: str
+    step: str
+    at: datetime
+
+
 class Done(msgspec.Struct, frozen=True, tag="done", omit_defaults=True):
     """It is done."""
 
@@ -51,6 +96,8 @@ class Done(msgspec.Struct, frozen=True, tag="done", omit_defaults=True):
     agreement: Agreement | None = None
     child: Child | None = None
     """Started, and not waited for."""
+    links: Annotated[tuple[Link, ...], msgspec.Meta(max_length=MOST_LINKS)] = ()
+    """What the step made elsewhere, or laid hands on; of all runs one may say that it `created` a thing."""
 
 
 class Fail(msgspec.Struct, frozen=True, tag="fail", omit_defaults=True):
@@ -77,6 +124,7 @@ class Wait(msgspec.Struct, frozen=True, tag="wait", omit_defaults=True):
     expired: Done | Fail | None = None
     """What the step comes to when nothing has happened by then; if not told, it fails."""
     child: Child | None = None
+    batch: Batch | None = None
     data: Any = None
     """For whoever looks at the answers, and for people."""
 

@@ -3,9 +3,10 @@
     fires = Schedule.read("0 7 * * mon-fri", "Europe/Lisbon")
     fires.after(now)               # the next time, in UTC
 
-Two traps of croniter are kept in here. It takes expressions that never fire (30 February): a schedule is
-refused unless it fires within `HORIZON`. And where a clock is set back it fires a job of a fixed hour twice:
-one that was given for the same wall time is passed over. Where there are six fields, the first is seconds.
+Three traps of croniter are kept in here. It takes expressions that never fire (30 February): a schedule is
+refused unless it fires within `HORIZON`. Where a clock is set back it fires a job of a fixed hour twice:
+one that was given for the same wall time is passed over. And it takes 7-7 for every hour: that is refused.
+Where there are six fields, the first is seconds.
 """
 
 from __future__ import annotations
@@ -83,6 +84,9 @@ def _is_repeated(moment: datetime) -> bool:
 
 _RANDOM = re.compile(r"(?<![a-z])[rh](?![a-z])", re.IGNORECASE)
 
+_ONE_TO_ITSELF = re.compile(r"(?<![\w-])(\w+)-\1(?![\w-])", re.IGNORECASE)
+"""croniter takes 7-7 for all that there is, from 7 round to 7."""
+
 _TRIES = 7_200
 """Fires within two hours of one each second, the longest that a clock is set back."""
 
@@ -118,6 +122,8 @@ def _cron(text: str) -> str:
     if len(fields) not in {_FIVE, _SIX}:
         said = f"cron has 5 fields, or 6 with seconds first, and this has {len(fields)}"
         raise ValueError(f"{said}: minute hour day month weekday, such as 0 7 * * mon-fri")
+    for one in _ONE_TO_ITSELF.finditer(text):
+        raise ValueError(f"{one[0]} is one value, so write {one[1]}")
     if _RANDOM.search(text):
         raise ValueError("R and H stand for a time that differs from start to start: write a time")
     try:

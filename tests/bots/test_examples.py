@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from callboard import Body, Bot
-from callboard.loading import load
+from callboard import Answer, Ask, Body, Bot
+from callboard.authoring.loading import load
 from callboard.testing import Stage
 
 HOUSE = Path(__file__).parents[2]
-EXAMPLES = {"desk", "flaky", "specialist", "summariser"}
+EXAMPLES = {"desk", "flaky", "jurors", "specialist", "summariser"}
+NAMES = (EXAMPLES - {"jurors"}) | {"fair", "generous", "strict"}
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,8 @@ class Job(Body):
     failures: int
 
 
-def test_each_file_is_a_bot_with_a_description(bots: dict[str, type[Bot]]) -> None:
-    assert set(bots) == EXAMPLES
+def test_each_bot_has_a_description(bots: dict[str, type[Bot]]) -> None:
+    assert set(bots) == NAMES
     assert all(bot.__doc__ for bot in bots.values())
 
 
@@ -95,6 +96,16 @@ async def test_the_flaky_one_is_retried_and_gives_up(bots: dict[str, type[Bot]])
         (letter,) = stage.dead_letters()
         assert (letter.reason, letter.attempts) == ("FAILED", 3)
         assert "fly failed on purpose, time 3 of 9" in letter.error
+
+
+async def test_the_jurors_judge_a_claim_each_by_a_mind_of_its_own(bots: dict[str, type[Bot]]) -> None:
+    async with Stage(*(bots[name] for name in ("fair", "generous", "strict"))) as stage:
+        claim = Ask({"who": "ann", "amount": 40}, {"choices": ["pay", "refuse"]})
+        said = {
+            name: (await stage.ask(name, claim, Answer)).answer for name in ("fair", "generous", "strict")
+        }
+        assert said == {"fair": "pay", "generous": "pay", "strict": "refuse"}
+        assert (await stage.ask("fair", Ask("what?", {"text": True}), Answer)).answer is None
 
 
 async def test_the_bot_of_the_readme_greets(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard.store import Store
+from callboard.store.port import Store
 from callboard.stores.sqlite import SqliteStore, inline
 from callboard.testing.store_conformance import DurableStoreConformance, StoreConformance
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 
 from callboard.actors.journal import Journal, JournalActor
-from callboard.changes import MoveCursor
 from callboard.clock import SystemClock
 from callboard.errors import StreamNotFound
 from callboard.facts import fact
 from callboard.ids import BotName, StreamId, Version
 from callboard.messages import To
+from callboard.store.changes import MoveCursor
 from callboard.stores.sqlite import SqliteStore
 
 CALLERS = 20

@@ -24,12 +24,12 @@ import msgspec
 import structlog
 
 from callboard.actors.journal import Journal, JournalActor
-from callboard.changes import MoveCursor
 from callboard.clock import SystemClock
 from callboard.errors import CallboardError
 from callboard.facts import fact
 from callboard.ids import BotName, StreamId, Version
 from callboard.messages import To
+from callboard.store.changes import MoveCursor
 from callboard.stores.sqlite import SqliteStore
 
 CALLERS = 4

@@ -25,17 +25,17 @@ import structlog
 from callboard.actors import Supervisor, Timers
 from callboard.actors.children import Child
 from callboard.actors.journal import Journal, JournalActor
-from callboard.bot import Bot, Memory, Turn, on, shape_of
-from callboard.changes import CloseWait, KeepKey, OpenWait, RecordDelivery, SaveMemory, SettleAnswer
+from callboard.authoring.bot import Bot, Memory, Turn, on, shape_of
 from callboard.clock import SystemClock
 from callboard.company.company import Company
+from callboard.facts.membership import BotDeclared
 from callboard.ids import BotName, SystemIds
-from callboard.membership import BotDeclared
 from callboard.messages import Body, To
-from callboard.store import Outcome
+from callboard.store.changes import CloseWait, KeepKey, OpenWait, RecordDelivery, SaveMemory, SettleAnswer
+from callboard.store.port import Outcome
+from callboard.store.turn import NewEvents, NewMessage
+from callboard.store.turn import Turn as JournalTurn
 from callboard.stores.sqlite import SqliteStore
-from callboard.turn import NewEvents, NewMessage
-from callboard.turn import Turn as JournalTurn
 
 NUMBERS = (3, 4)
 

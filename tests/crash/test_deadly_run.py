@@ -20,7 +20,7 @@ import os
 
 import msgspec
 
-from callboard.step import action
+from callboard.planning.step import action
 
 PROJECT = os.path.dirname(os.path.dirname(__file__))
 
@@ -69,6 +69,7 @@ def test_a_deadly_run_is_left_crashed_and_all_others_end(tmp_path: Path) -> None
     with up(tmp_path) as server:
         for run in innocent:
             assert _wait(server, run) == "completed"
+        assert "died 3 times in a row while this run alone" in server.say("runs", "show", guilty).stdout
         (tmp_path / "mended").touch()
         assert server.say("runs", "resume", guilty).returncode == 0
         assert _wait(server, guilty) == "completed"

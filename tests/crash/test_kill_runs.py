@@ -28,7 +28,7 @@ import random
 
 import msgspec
 
-from callboard.step import action, this_attempt
+from callboard.planning.step import action, this_attempt
 
 LEDGER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "ledger")
 

@@ -215,5 +215,7 @@ def test_files_that_are_no_bots_are_named_with_their_line_and_the_rest_start(ser
     assert told["typo.py"]["reason"].startswith("SyntaxError")
     assert (told["typo.py"]["line"], told["fails.py"]["line"]) == (13, 16)
     assert "ZeroDivisionError" in told["fails.py"]["reason"]
+    doctor = server.say("doctor")
+    assert (doctor.returncode, "typo.py:13: SyntaxError" in doctor.stdout) == (1, True)
     listed = json.loads(server.say("bots", "list", "--json").stdout)["data"]
     assert [(bot["name"], bot["state"]) for bot in listed] == [("clerk", "running")]

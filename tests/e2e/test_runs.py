@@ -51,8 +51,8 @@ def test_an_approval_is_given_on_the_command_line_and_outlives_a_kill(tmp_path: 
         assert "may not decide" in wrong.stderr
         assert said(server, "approve", one["id"])["status"] == "completed"
         again = server.say("reject", one["id"])
-        assert again.returncode == 2
-        assert "was decided" in again.stderr
+        assert again.returncode == 1
+        assert "local approved it" in again.stderr
 
 
 def test_a_file_is_checked_published_and_started(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_file_is_checked_published_and_started(tmp_path: Path) -> None:
         assert "Not today. [NO]" in failed.stdout
         refused = server.say("run", bad)
         assert refused.returncode == 2
-        assert "shell.run cannot be run by this version yet" in refused.stderr
+        assert "shell.run are off here" in refused.stderr
         assert server.say("run", "nobody").returncode == 2
         assert server.say("run", tmp_path / "none.yaml").returncode == 2
 
@@ -89,6 +89,12 @@ def test_a_run_is_paused_resumed_signalled_cancelled_and_tried_again(tmp_path: P
         assert said(server, "runs", "cancel", other, "--reason", "no more")["status"] == "cancelled"
         assert server.say("runs", "watch", other).returncode == 1
         assert server.say("runs", "retry", other).returncode == 1
+        third = str(said(server, "run", "w")["run_id"])
+        refused = server.say("runs", "delete", third)
+        assert refused.returncode == 1
+        assert "Cancel it first" in refused.stderr
+        assert said(server, "runs", "delete", other) == {"run_id": other}
+        assert server.say("runs", "show", other).returncode == 2
 
 
 def test_without_a_server_the_words_say_so(tmp_path: Path) -> None:

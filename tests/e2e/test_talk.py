@@ -16,7 +16,7 @@ from callboard.web.client import Client
 from tests.e2e.server import CALLBOARD, Server, environment, up
 
 BOTS = '''
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.messages import Body
 
 

@@ -78,7 +78,7 @@ MUTATIONS = (
     Mutation(
         "refuse the whole batch for one faulty turn",
         "stores/sqlite/writing.py",
-        "    except _Refused:\n        return _transaction(db, turns, savepoints=True)",
+        "    except (_Refused, _Faulty):\n        return _transaction(db, turns, savepoints=True)",
         "    except _Refused as refused:\n        return [refused.error for _ in turns]",
         (CONFORMANCE,),
     ),
@@ -140,7 +140,7 @@ MUTATIONS = (
     ),
     Mutation(
         "believe a snapshot of another revision",
-        "fold.py",
+        "store/fold.py",
         "        if snapshot.revision != self.revision:",
         "        if snapshot.revision < 0:",
         ("tests/unit/test_fold.py",),

@@ -213,14 +213,14 @@ OF_BOTS = (
     # ── turns that do not fit ───────────────────────────────────────────────────────────────────────────
     Mutation(
         "leave in a turn what did not fit",
-        "turn.py",
+        "store/turn.py",
         "        del self.entries[length:]",
         "        del self.entries[max(length, len(self.entries)) :]",
         (WHOLE,),
     ),
     Mutation(
         "count what was cut out of a turn",
-        "turn.py",
+        "store/turn.py",
         "        length, self.facts, self.bytes = mark",
         "        length, _, _ = mark",
         (WHOLE,),

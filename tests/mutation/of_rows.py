@@ -7,7 +7,8 @@ from tests.mutation.mutations import Mutation
 ROWS = ("tests/properties/test_run_rows.py",)
 CASES = ("tests/conformance/test_sqlite_store.py::TestInMemoryInline",)
 PUBLISHER = ("tests/unit/test_publisher.py",)
-PROJECTIONS = "run_projections.py"
+LIFECYCLE = ("tests/unit/test_lifecycle.py",)
+PROJECTIONS = "store/run_projections.py"
 QUERIES = "stores/sqlite/queries.sql"
 
 OF_ROWS = (
@@ -76,23 +77,79 @@ OF_ROWS = (
     ),
     Mutation(
         "content that was there before is another version",
-        "publishing.py",
-        "    if standing.same is not None:\n",
-        "    if standing.same == standing.active:\n",
+        "facts/publishing.py",
+        "    if same is not None:\n",
+        "    if same == standing.active:\n",
         PUBLISHER,
     ),
     Mutation(
         "a workflow changes hands by a file of its name",
-        "publishing.py",
+        "facts/publishing.py",
         "if standing.versions and owner != standing.owner:",
         "if standing.versions < 0:",
         PUBLISHER,
     ),
     Mutation(
         "two that publish at once both have the last word",
-        "publisher.py",
+        "publish/shelf.py",
         "            except ConcurrencyConflict:\n                continue\n",
-        "            except ConcurrencyConflict:\n                return published\n",
+        "            except ConcurrencyConflict:\n                return done\n",
         PUBLISHER,
+    ),
+    Mutation(
+        "whoever saves last overwrites what he has not read",
+        "facts/publishing.py",
+        "    if revision == standing.draft:\n",
+        "    if revision <= standing.draft:\n",
+        LIFECYCLE,
+    ),
+    Mutation(
+        "a file that has not changed undoes what an operator did",
+        "facts/publishing.py",
+        "    if same is not None and same == standing.filed:\n",
+        "    if same is not None and same == standing.active:\n",
+        LIFECYCLE,
+    ),
+    Mutation(
+        "a changed file takes its workflow out of the archive",
+        "facts/publishing.py",
+        '    activate = standing.status != "archived"\n',
+        "    activate = True\n",
+        LIFECYCLE,
+    ),
+    Mutation(
+        "a run of an archived workflow starts if it names a version",
+        "publish/publisher.py",
+        "        if row.archived is not None:\n",
+        "        if row.archived is not None and version is None:\n",
+        LIFECYCLE,
+    ),
+    Mutation(
+        "a version runs whatever became of its text",
+        "publish/publisher.py",
+        "        if hashlib.sha256(row.text.encode()).hexdigest() != row.checksum:\n",
+        "        if not row.text:\n",
+        LIFECYCLE,
+    ),
+    Mutation(
+        "a draft that is published stays",
+        "facts/publishing.py",
+        "    return published, [*facts, DraftDropped(published.name, published.version)]\n",
+        "    return published, facts\n",
+        LIFECYCLE,
+    ),
+    Mutation(
+        "a draft alters what is said of the version that runs",
+        QUERIES,
+        "owner = excluded.owner WHERE status = 'draft';",
+        "owner = excluded.owner;",
+        CASES,
+    ),
+    Mutation(
+        "a workflow with versions goes with its draft",
+        QUERIES,
+        "  AND NOT EXISTS (SELECT 1 FROM workflow_versions WHERE tenant = ?1 AND workflow = ?2);",
+        "  AND status = 'draft';",
+        CASES,
     ),
 )

@@ -186,4 +186,18 @@ OF_RUNS = (
         "        state.bytes -= kept.pop(0).bytes\n",
         "        state.bytes -= kept[0].bytes * 0\n",
     ),
+    Mutation(
+        "no item begins while the server closes, and nothing brings the run back",
+        "run/children.py",
+        " and (progress.under_way or refused is not None):",
+        ":",
+        ("tests/unit/run/test_children.py",),
+    ),
+    Mutation(
+        "what a run has in its hand is lost on a disk that cannot be read",
+        "runs/patience.py",
+        "            await clock.sleep(pause.next())\n",
+        "            raise\n",
+        ("tests/unit/runs/test_faults.py",),
+    ),
 )

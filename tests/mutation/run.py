@@ -20,9 +20,14 @@ import time
 from pathlib import Path
 
 from tests.mutation.mutations import MUTATIONS, Mutation
+from tests.mutation.of_asks import OF_ASKS
 from tests.mutation.of_bots import OF_BOTS
 from tests.mutation.of_rows import OF_ROWS
 from tests.mutation.of_runs import OF_RUNS
+from tests.mutation.of_story import OF_STORY
+from tests.mutation.of_templates import OF_TEMPLATES
+from tests.mutation.of_triggers import OF_TRIGGERS
+from tests.mutation.of_waits import OF_OTHER_PARTS, OF_WAITS
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,7 +83,18 @@ def main(words: list[str]) -> int:
     """Try the mutations that were asked for."""
     chosen = [
         one
-        for one in (*MUTATIONS, *OF_BOTS, *OF_ROWS, *OF_RUNS)
+        for one in (
+            *MUTATIONS,
+            *OF_ASKS,
+            *OF_BOTS,
+            *OF_ROWS,
+            *OF_RUNS,
+            *OF_STORY,
+            *OF_TEMPLATES,
+            *OF_TRIGGERS,
+            *OF_WAITS,
+            *OF_OTHER_PARTS,
+        )
         if all(word in f"{one.name} {one.file}" for word in words)
     ]
     known: dict[tuple[str, ...], float] = {}

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.errors import WrongState
-from callboard.events import (
+from callboard.facts.events import (
     AttemptDue,
     AttemptRetried,
     Cancelled,
@@ -29,12 +29,13 @@ from callboard.events import (
 )
 from callboard.ids import LogId, SystemIds, Version
 from callboard.outcome import Failure
-from callboard.run import Cancel, Reopen, RunState, evolve
-from callboard.store import Receipt
+from callboard.run import Cancel, GoOn, Reopen, RunState, Start, evolve
+from callboard.run.forking import Source
+from callboard.store.port import Receipt
+from callboard.store.turn import Limits, Turn
 from callboard.stores.sqlite.opening import open_writer
 from callboard.stores.sqlite.rebuilding import rebuild
 from callboard.stores.sqlite.writing import commit
-from callboard.turn import Limits, Turn
 from tests.unit.run.player import NOON, Play
 from tests.unit.run.test_any_run import SCRIPTS, TRIES, definitions, plan_of, play_on
 
@@ -113,6 +114,32 @@ def test_the_rows_of_a_run_are_those_that_its_facts_make(
             version += len(portion)
             for fact in portion:
                 state = evolve(state, fact)
+            rows_say_what_the_fold_says(db, state)
+        assert rebuild(db) == []
+
+
+@TRIES
+@given(definitions(), SCRIPTS, st.integers(0, 2**32))
+def test_the_rows_of_a_fork_are_those_of_what_it_does_itself(
+    written: dict[str, Any], script: dict[str, list[str]], seed: int
+) -> None:
+    one, luck = a_run(written, script, seed), random.Random(seed)
+    source = Source()
+    for fact in one.history:
+        source.see(fact)
+    try:
+        forked = source.fork(one.plan, luck.choice(one.plan.flow.order))
+    except WrongState:
+        return
+    other = Play(one.plan, seed=seed, script=script, trigger=one.trigger)
+    other.say(Start("r", 1, other.trigger, {"kind": "manual"}, forked=forked))
+    other.say(GoOn())
+    play_on(other, luck, disturbed=True)
+    state = RunState()
+    with a_database() as db:
+        for version, fact in enumerate(other.history):
+            append(db, [fact], version)
+            state = evolve(state, fact)
             rows_say_what_the_fold_says(db, state)
         assert rebuild(db) == []
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.errors import CallboardError, HopLimitReached
 from callboard.ids import Position
 from callboard.messages import Body, Message, To

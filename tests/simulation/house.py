@@ -17,7 +17,19 @@ from uuid import UUID
 import msgspec
 
 from callboard.actors.journal import Journal, JournalActor
-from callboard.changes import (
+from callboard.errors import CallboardError, ConcurrencyConflict, OutcomeUnknown, StoreUnavailable
+from callboard.facts import fact
+from callboard.facts.membership import (
+    BotDeclared,
+    BotRemoved,
+    ChannelCreated,
+    ChannelDeleted,
+    Subscribed,
+    Unsubscribed,
+)
+from callboard.ids import BotName, LogId, Position, StreamId, TimerId, Version, WaitId
+from callboard.messages import To
+from callboard.store.changes import (
     AnswerWait,
     CloseWait,
     DropTimer,
@@ -27,22 +39,10 @@ from callboard.changes import (
     RecordDelivery,
     Ref,
 )
-from callboard.errors import CallboardError, ConcurrencyConflict, OutcomeUnknown, StoreUnavailable
-from callboard.facts import fact
-from callboard.fold import Fold
-from callboard.ids import BotName, LogId, Position, StreamId, TimerId, Version, WaitId
-from callboard.membership import (
-    BotDeclared,
-    BotRemoved,
-    ChannelCreated,
-    ChannelDeleted,
-    Subscribed,
-    Unsubscribed,
-)
-from callboard.messages import To
-from callboard.store import Event
+from callboard.store.fold import Fold
+from callboard.store.port import Event
+from callboard.store.turn import Limits, Turn
 from callboard.stores.sqlite import SqliteStore
-from callboard.turn import Limits, Turn
 from tests.simulation import ledger as said
 from tests.simulation.disk import DATABASE, Disk
 from tests.simulation.ledger import Intent, Ledger, Op, Own

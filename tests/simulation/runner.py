@@ -1,4 +1,4 @@
-"""The runner: one seed, some lives of one database, an inspection after each; with bots and without.
+"""The runner: one seed, some lives of one database, an inspection after each; of three kinds.
 
 make simulate SEEDS=1000 FROM=0       many seeds, with a line that says how far it is
 make simulate SEEDS=1 FROM=17         seed 17 again, as it was, with its whole trace if it fails
@@ -22,9 +22,10 @@ from tests.simulation.ground import Ground
 from tests.simulation.ledger import Ledger
 from tests.simulation.life import LIVES, Life
 from tests.simulation.season import Season
+from tests.simulation.tour import Tour
 from tests.simulation.world import Violation
 
-PLAYS: dict[str, type[Life]] = {one.name: one for one in (Ground, Season)}
+PLAYS: dict[str, type[Life]] = {one.name: one for one in (Ground, Season, Tour)}
 """What a seed is played as: each kind of life under its name."""
 
 
@@ -103,7 +104,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description="Run seeds of the simulation.")
     words.add_argument("--seeds", type=int, default=200)
     words.add_argument("--from", type=int, default=0, dest="first")
-    words.add_argument("--play", choices=PLAYS, action="append", help="only this; both without it")
+    words.add_argument("--play", choices=PLAYS, action="append", help="only this; all without it")
     asked = words.parse_args()
     failed, events, began = [], 0, time.monotonic()
     for seed in range(asked.first, asked.first + asked.seeds):

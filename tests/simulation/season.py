@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from callboard.actors.children import State
-from callboard.bot import Bot
+from callboard.authoring.bot import Bot
 from callboard.errors import CallboardError
 from tests.simulation.disk import DATABASE
 from tests.simulation.ledger import Ledger

@@ -8,12 +8,12 @@ from random import Random
 from callboard.actors import Supervisor, Timers
 from callboard.actors.children import Child
 from callboard.actors.journal import Journal, JournalActor
-from callboard.bot import Bot, shape_of
+from callboard.authoring.bot import Bot, shape_of
 from callboard.company.bus import Bus
 from callboard.company.company import Company
 from callboard.ids import LogId
+from callboard.store.turn import Limits
 from callboard.stores.sqlite import SqliteStore
-from callboard.turn import Limits
 from tests.simulation.disk import DATABASE, Disk
 from tests.simulation.witness import Witness
 from tests.simulation.world import SeededIds, SimulatedClock, SimulatedLoop

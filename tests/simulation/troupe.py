@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from callboard.bot import Bot, Memory, Turn, every, on
+from callboard.authoring.bot import Bot, Memory, Turn, every, on
 from callboard.errors import AskTimeout
 from callboard.messages import Body
 from tests.simulation.witness import Attempt, Wish, Witness

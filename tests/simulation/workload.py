@@ -12,9 +12,9 @@ from random import Random
 from typing import Any
 
 from callboard.errors import StoreUnavailable, StreamNotFound
-from callboard.fold import load, snapshot_due
 from callboard.ids import Position, StreamId
-from callboard.store import Retention
+from callboard.store.fold import load, snapshot_due
+from callboard.store.port import Retention
 from tests.simulation.house import EPOCH, TALLY, House
 from tests.simulation.ledger import (
     Answered,

@@ -14,7 +14,7 @@ from callboard.app import Callboard
 from callboard.errors import AddressInUse, BackupInvalid, BadInput, DataFolderLocked, StoreCorrupt
 from callboard.folder import DataFolder
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER
-from callboard.turn import Turn
+from callboard.store.turn import Turn
 
 
 def settings(project: Path, **flags: object) -> config.Config:
@@ -138,10 +138,10 @@ def _threads() -> int:
 async def test_the_housekeeper_is_there_only_where_something_may_go(tmp_path: Path) -> None:
     """A server that keeps everything has no timer for it."""
     for flags, actors in (
-        ({}, 6),
-        ({"retention__absent_after": "forever"}, 5),
-        ({"retention__absent_after": "forever", "retention__messages_for": "30d"}, 6),
-        ({"retention__absent_after": "forever", "retention__ended_kept": 5}, 6),
+        ({}, 7),
+        ({"retention__absent_after": "forever"}, 6),
+        ({"retention__absent_after": "forever", "retention__messages_for": "30d"}, 7),
+        ({"retention__absent_after": "forever", "retention__ended_kept": 5}, 7),
     ):
         project = tmp_path / str(len(flags)) / str(list(flags))
         project.mkdir(parents=True)

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 import callboard
-from callboard.bot import (
+from callboard.authoring.bot import (
     Bot,
     Handler,
     Listen,
@@ -42,7 +42,8 @@ from callboard.errors import (
     Unencodable,
 )
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, MessageId, Position
-from callboard.messages import HEADER_BYTES, HOPS_HEADER, Body, Message, To
+from callboard.messages import HEADER_BYTES, HOPS_HEADER, Answer, Ask, Body, Message, To
+from callboard.planning.step import action, this_attempt
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -236,6 +237,27 @@ class TwoOnTime(Bot):
     async def _tick(self, turn: Turn) -> None: ...
 
 
+class Turnless(Bot):
+    @on(Ticket)  # type: ignore[arg-type]
+    async def take(self, ticket: Ticket) -> None: ...
+
+
+class Tickless(Bot):
+    @every("1m")  # type: ignore[arg-type]
+    async def tick(self, message: Message, turn: Turn) -> None: ...
+
+
+class Bound(Bot):
+    """Handlers of other makes, which can be called all the same."""
+
+    @staticmethod  # type: ignore[type-var]
+    @on(Ticket)  # type: ignore[arg-type]
+    async def take(ticket: Ticket, turn: Turn) -> None: ...
+
+    @otherwise
+    async def rest(self, *given: object) -> None: ...
+
+
 def unreadable() -> type[Bot]:
     class Local(Body):
         text: Nowhere  # type: ignore[name-defined]  # noqa: F821 - that is the mistake
@@ -268,12 +290,23 @@ def unreadable() -> type[Bot]:
         (Shared, r"^Shared\.memory is set in the class: annotate it only, `memory: MyMemory`"),
         (Lost, r"^Lost has an annotation that cannot be read: .*Nowhere"),
         (Yielding, r"^Yielding: take has a `yield`"),
+        (Turnless, r"^Turnless: take must take \(self, body, turn\)"),
+        (Tickless, r"^Tickless: tick must take \(self, turn\)"),
         (unreadable(), r"Blind: take takes Local, which cannot be read: .*Nowhere"),
     ],
 )
 def test_a_class_that_cannot_be_a_bot_is_refused_with_where_and_why(cls: type[Bot], why: str) -> None:
     with pytest.raises(BotInvalid, match=why):
         shape_of(cls)
+
+
+def test_a_handler_that_can_be_called_is_taken_however_it_is_written() -> None:
+    assert set(shape_of(Bound).handlers) == {"ticket"}
+
+
+def test_a_handler_is_for_a_body() -> None:
+    with pytest.raises(BotInvalid, match=r"^on\('ticket'\): name a subclass of Body"):
+        on("ticket")  # type: ignore[arg-type]
 
 
 def test_a_handler_is_marked_once() -> None:
@@ -528,15 +561,19 @@ async def test_a_thread_can_say_and_cannot_ask() -> None:
 def test_an_author_imports_everything_from_the_root() -> None:
     found = {name: getattr(callboard, name) for name in callboard.__all__}
     assert found == {
+        "Answer": Answer,
+        "Ask": Ask,
         "Body": Body,
         "Bot": Bot,
         "Memory": Memory,
         "Message": Message,
         "Settings": Settings,
         "Turn": Turn,
+        "action": action,
         "every": every,
         "on": on,
         "otherwise": otherwise,
+        "this_attempt": this_attempt,
     }
     with pytest.raises(AttributeError, match="no attribute 'Bott'"):
         _ = callboard.Bott  # type: ignore[attr-defined]

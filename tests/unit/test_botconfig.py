@@ -100,6 +100,12 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place_and_what_was_meant(tmp
         [bots.reader]
         kind = "outside"
         attempts = 3
+        [bots.idle]
+        kind = "workflow"
+        [bots.triage]
+        kind = "workflow"
+        workflow = "Claims Triage"
+        url = "https://billing.example/"
         """,
     )
     assert set(told) == {
@@ -111,6 +117,9 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place_and_what_was_meant(tmp
         "bots.hook.settings",
         "bots.hook.url",
         "bots.reader.attempts",
+        "bots.idle.workflow",
+        "bots.triage.workflow",
+        "bots.triage.url",
     }
     assert "did you mean attempts?" in told["bots.desk.atempts"]
     assert "1 or more" in told["bots.desk.attempts"]
@@ -118,10 +127,12 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place_and_what_was_meant(tmp
     assert '[bots."desk.night"]' in told["bots.desk.night"]
     assert "it is for webhook" in told["bots.desk.url"]
     assert "is missing" in told["bots.hook.url"]
-    assert "it is for python, webhook" in told["bots.reader.attempts"]
+    assert "it is for python, webhook, workflow" in told["bots.reader.attempts"]
+    assert "of which workflow" in told["bots.idle.workflow"]
+    assert "expected the name of a workflow" in told["bots.triage.workflow"]
 
 
-@pytest.mark.parametrize("kind", ["workflow", "llm"])
+@pytest.mark.parametrize("kind", ["llm"])
 def test_a_kind_that_is_not_there_yet_is_refused_by_name(tmp_path: Path, kind: str) -> None:
     told = faults_of(tmp_path, f'[bots.desk]\nkind = "{kind}"\nurl = "x"\n')
     assert "not there yet" in told["bots.desk.kind"]

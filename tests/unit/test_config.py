@@ -47,7 +47,11 @@ def test_the_file_with_every_line_uncommented_changes_nothing(tmp_path: Path) ->
     bare = [line[2:] if line.startswith("# [") or " = " in line else line for line in lines]
     write(tmp_path, "\n".join(bare))
     found = config.load(tmp_path)
-    assert {name: one.kind for name, one in found.bots.items()} == {"desk": None, "billing": "webhook"}
+    assert {name: one.kind for name, one in found.bots.items()} == {
+        "desk": None,
+        "triage": "workflow",
+        "billing": "webhook",
+    }
     assert len(found.origins) == len(list(config.fields()))
     for field in config.fields():
         section, key = field.name.split(".")

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard import facts
-from callboard.changes import MoveCursor, RecordDelivery
 from callboard.errors import BadInput, FactUnreadable, TurnTooLarge, Unencodable
 from callboard.facts import fact
+from callboard.facts.membership import Subscribed, matches
 from callboard.ids import BotName, Position, StreamId, SystemIds, Version
-from callboard.membership import Subscribed, matches
 from callboard.messages import To
-from callboard.turn import Limits, Turn
+from callboard.store.changes import MoveCursor, RecordDelivery
+from callboard.store.turn import Limits, Turn
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

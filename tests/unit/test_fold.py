@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.changes import SaveSnapshot
 from callboard.errors import StreamNotFound
 from callboard.facts import fact
-from callboard.fold import EVERY, Fold, load, snapshot_due
 from callboard.ids import StreamId, SystemIds, Version
-from callboard.store import Event, Receipt, Store
+from callboard.store.changes import SaveSnapshot
+from callboard.store.fold import EVERY, PAGE, Fold, load, snapshot_due
+from callboard.store.port import Event, Receipt, Store
+from callboard.store.turn import Turn
 from callboard.stores.sqlite import SqliteStore, inline
 from callboard.testing.store_conformance import NOON, changing
-from callboard.turn import Turn
 
 STREAM = StreamId("till:1")
 
@@ -100,6 +101,18 @@ async def test_a_snapshot_that_cannot_be_believed_is_passed_over(broken: str) ->
     await store.close()
 
 
+@pytest.mark.parametrize("until", [1, 49, 50, 51, 99, 100, 1_000])
+async def test_the_state_of_before_is_the_fold_up_to_there(until: int) -> None:
+    """Whatever later snapshots there are, and with the help of none but earlier ones."""
+    store = SqliteStore(connect=inline)
+    await store.open()
+    await pay(store, [1] * 60, 0)
+    await pay(store, [1] * 540, 60)
+    state, version = await load(store, STREAM, TILL, until=Version(until))
+    assert (state.cents, version) == (min(until, 600), min(until, 600))
+    await store.close()
+
+
 async def test_a_sound_snapshot_is_believed() -> None:
     """Or rebuilding would always read everything: what it says is taken, even against the log."""
     store = SqliteStore(connect=inline)
@@ -127,3 +140,26 @@ async def test_a_stream_without_events_is_not_found() -> None:
 def test_a_snapshot_is_due_at_and_over_every_fiftieth_version(before: int, after: int, *, due: bool) -> None:
     """Also when one append steps over it."""
     assert snapshot_due(before, after) is due
+
+
+class CountedStore(SqliteStore):
+    """Counts how often events are read."""
+
+    reads = 0
+
+    async def events(self, *args: Any, **kwargs: Any) -> list[Event]:
+        self.reads += 1
+        return await super().events(*args, **kwargs)
+
+
+@pytest.mark.parametrize(("events", "reads"), [(3, 1), (PAGE, 2), (PAGE + 3, 2)])
+async def test_nothing_is_read_behind_a_page_that_is_not_full(events: int, reads: int) -> None:
+    """Ten thousand runs are taken up after a crash, each of a few events: a second reading of each costs."""
+    store = CountedStore(connect=inline)
+    await store.open()
+    turn = Turn(at=NOON, ids=SystemIds())
+    turn.append(STREAM, "till", [Paid(1)] * events, expected=Version(0))
+    await store.commit([turn])
+    _, version = await load(store, STREAM, TILL)
+    await store.close()
+    assert (version, store.reads) == (events, reads)

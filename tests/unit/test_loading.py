@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from callboard.loading import MODULES, Found, Library, load
+from callboard.authoring.loading import MODULES, Found, Library, load
 
 GOOD = '''
 from callboard import Body, Bot, Memory, Turn, on

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.errors import BadInput, MessageTooLarge, NameInvalid
+from callboard.facts.membership import _compiled, matches
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, MessageId, Position
-from callboard.membership import _compiled, matches
 from callboard.messages import (
     HEADER_BYTES,
     HOPS_HEADER,
@@ -200,10 +200,11 @@ def test_the_headers_of_a_message_hold_so_much_and_no_more() -> None:
         check_headers({"a": "x" * (HEADER_BYTES - 2), "é": ""})
 
 
-@pytest.mark.parametrize("name", ["local", "system"])
+@pytest.mark.parametrize("name", ["local", "system", "workflow.refunds"])
 def test_no_bot_has_the_name_under_which_somebody_else_speaks(name: str) -> None:
     assert check_name("bot", name) == name
     assert check_new_bot("locally") == "locally"
+    assert check_new_bot("workflows.refunds") == "workflows.refunds"
     with pytest.raises(NameInvalid, match="No bot can be called"):
         check_new_bot(name)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from callboard.catalogue import KINDS, catalogue
-from callboard.schema import workflow_schema
+from callboard.planning.catalogue import KINDS, catalogue
+from callboard.planning.schema import workflow_schema
 from callboard.workflow import Definition, Step
 
 SCHEMA = workflow_schema(catalogue())

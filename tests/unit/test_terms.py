@@ -6,10 +6,10 @@ from typing import Literal
 
 import pytest
 
-from callboard.bot import Bot, Settings, shape_of
+from callboard.authoring.bot import Bot, Settings, shape_of
+from callboard.authoring.terms import Terms, terms_of
 from callboard.botconfig import BotConfig
 from callboard.errors import BotInvalid
-from callboard.terms import Terms, terms_of
 
 
 class Shelf(Settings):

@@ -15,7 +15,7 @@ from callboard.actors.journal import Journal
 from callboard.actors.runtime import LoopActor
 from callboard.clock import Alarm, Clock
 from callboard.errors import CallboardError
-from callboard.store import Retention, Store
+from callboard.store.port import Retention, Store
 
 EVERY = 3_600.0
 FIRST_AFTER = 60.0

@@ -11,7 +11,7 @@ Theory of operation
     must not hand the turn in again. Until it is accepted by the bounded inbox (`commit` waits for room) it is
     not handed in, and giving up leaves nothing.
 
-    Three things can become of a batch (`callboard.store` tells them apart). *Answered*: each turn has its
+    Three things can become of a batch (`store/port.py` tells them apart). *Answered*: each turn has its
     receipt or its own refusal. *Unavailable*: nothing exists of it; every turn is refused with the reason,
     and readiness is false until a commit succeeds. *In doubt*: the commit itself failed, and its rows may be
     there or not, or even reappear at the next start. Its turns get no answer until a later commit has reached
@@ -49,8 +49,8 @@ from callboard.errors import (
 )
 from callboard.ids import DEFAULT_TENANT, SYSTEM, Ids, Position, PrincipalId, SystemIds, Tenant
 from callboard.retry import Backoff
-from callboard.store import CommitInDoubt, Outcome, Receipt, Store
-from callboard.turn import Limits, Turn
+from callboard.store.port import CommitInDoubt, Outcome, Receipt, Store
+from callboard.store.turn import Limits, Turn
 
 QUEUE = 10_000
 """How many turns may wait; whoever comes then waits for room."""

@@ -21,6 +21,10 @@ Theory of operation
     dropped with a warning, for its row is still in the store and its owner reads it when it wakes.
     Many timers due at once ring in portions, so that others get their turn.
 
+    Who sets a timer has it on disk already, does not wait for an answer, and must not lose it: thousands of
+    runs that go to sleep at once, or are read at the start, set theirs before this actor has its turn. So its
+    mailbox is wide, and emptied in one go.
+
 Rejected
     One `call_later` for each timer: a hundred thousand entries in the loop's own heap, and no view of them.
     A sleep until the next one: setting an earlier one must wake it, and an idle server must not have it.
@@ -37,7 +41,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from callboard.actors.runtime import LoopActor
+from callboard.actors.runtime import Envelope, LoopActor
 from callboard.clock import Alarm, Clock
 from callboard.errors import ActorStopped, MailboxFull
 
@@ -49,6 +53,9 @@ RING_AGAIN = 0.1
 
 PORTION = 1_000
 """Timers that ring before others get their turn."""
+
+CAPACITY = 1 << 20
+"""Wishes that wait at most: a hundred thousand sleeping runs have one or two each."""
 
 SWEEP_FROM = 64
 """Heaps smaller than this are not worth sweeping."""
@@ -146,7 +153,7 @@ class Timers(LoopActor[SetTimer | CancelTimer | DescribeTimers]):
     def __init__(
         self, *, name: str = "timers", capacity: int | None = None, clock: Clock | None = None
     ) -> None:
-        super().__init__(name=name, capacity=capacity, clock=clock)
+        super().__init__(name=name, capacity=capacity or CAPACITY, clock=clock)
         self._durations: _Heap[float] = _Heap()
         self._instants: _Heap[datetime] = _Heap()
         self._alarm: Alarm | None = None
@@ -163,6 +170,11 @@ class Timers(LoopActor[SetTimer | CancelTimer | DescribeTimers]):
                 return TimersStatus(
                     waiting, self._durations.size + self._instants.size, self._alarm is not None
                 )
+
+    async def _serve(self, first: Envelope[SetTimer | CancelTimer | DescribeTimers]) -> None:
+        await super()._serve(first)
+        for envelope in self.actor_inbox.take_waiting(CAPACITY):
+            await super()._serve(envelope)
 
     async def on_stop(self) -> None:
         self._disarm()

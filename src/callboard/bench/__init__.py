@@ -5,12 +5,26 @@ the same statements with the same rows and pragmas, said by one thread to SQLite
 journal made. Rounds of both alternate, so a machine that slows down slows down both; what is reported is the
 median of the rounds, with the lowest and the highest beside it.
 
-In reading order: `workload` (what is written), `journal` (turns, through the journal alone), `messages` (from
-send to the recipient's commit, through the whole house), `raw` (past the house), `rounds`, `report`.
+In reading order: `workload` (what is written), `journal` (turns, through the journal alone), `house` (all of
+it but the door), `messages` (from send to the recipient's commit), `steps` (runs), `recovery` and
+`interrupted` (runs whose process was killed), `growth` (what size costs), `raw` (past the house), `measures`
+(all of them by name), `rounds`, `report`.
 """
 
+from callboard.bench.measures import LEVELS
 from callboard.bench.messages import EXCHANGES
-from callboard.bench.report import Figures, Report
-from callboard.bench.rounds import LEVELS, run
+from callboard.bench.report import Figures, Grown, Recovery, Report, StepFigures
+from callboard.bench.rounds import run
+from callboard.bench.steps import CROWDS
 
-__all__ = ["EXCHANGES", "LEVELS", "Figures", "Report", "run"]
+__all__ = [
+    "CROWDS",
+    "EXCHANGES",
+    "LEVELS",
+    "Figures",
+    "Grown",
+    "Recovery",
+    "Report",
+    "StepFigures",
+    "run",
+]

@@ -13,36 +13,33 @@ is seen where its turn is committed, so what waits for it costs the bots nothing
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import msgspec
 
-from callboard.actors import Child, Supervisor, Timers
-from callboard.actors.journal import Journal, JournalActor
-from callboard.app import COLLECT_AFTER
+from callboard.authoring.bot import Bot, Memory, on, shape_of
+from callboard.authoring.bot import Turn as Handling
+from callboard.bench.house import (
+    WARM_UP_SECONDS,
+    KeepingStore,
+    Kept,
+    collecting_as_served,
+    for_a_while,
+    house,
+)
 from callboard.bench.raw import TURNS_AT_MOST
 from callboard.bench.report import Round
-from callboard.bot import Bot, Memory, on, shape_of
-from callboard.bot import Turn as Handling
-from callboard.changes import RecordDelivery
-from callboard.clock import SystemClock
 from callboard.company.company import Company
-from callboard.config import Limits
-from callboard.ids import BotName, Position, SystemIds
+from callboard.ids import BotName, Position
 from callboard.messages import Body, To
-from callboard.store import Outcome, Receipt
-from callboard.stores.sqlite import SqliteStore
-from callboard.turn import Turn
+from callboard.store.changes import RecordDelivery
+from callboard.store.turn import Turn
 
 TEXT = "a short text"
 CHANNEL = "news"
-WARM_UP_SECONDS = 0.3
-"""What runs before a round and is not counted, as benchmarks/exchange.py has it."""
-GRACE = 1.0
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -95,45 +92,18 @@ class Counter(Bot):
         self.memory.count += 1
 
 
-class Kept(msgspec.Struct):
-    """The turns of a round as they were committed, batch by batch, for the raw limit to commit the same."""
+class WatchedStore(KeepingStore):
+    """Tells whoever waits for a message that its deliveries are on disk."""
 
-    before: list[Sequence[Turn]]
-    """Those of the warm-up and of what made the board: the tables that the round began with."""
-    counted: list[Sequence[Turn]]
-
-
-class WatchedStore(SqliteStore):
-    """Tells whoever waits for a message that its deliveries are on disk, and keeps the turns."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__(file)
-        self.batches: list[int] = []
-        self.kept = Kept([], [])
+    def __init__(self, file: Path, *, keeps: int = TURNS_AT_MOST) -> None:
+        super().__init__(file, keeps=keeps)
         self.handled = 0
-        self._counting = False
-        self._room = TURNS_AT_MOST
         self._early: dict[int, int] = {}
         self._open: dict[int, tuple[int, asyncio.Future[None]]] = {}
 
-    def count(self) -> None:
-        """Begin the round: what comes from here on is counted."""
-        self._counting = True
-        self.batches.clear()
-
-    async def commit(self, turns: Sequence[Turn]) -> list[Outcome]:
-        outcomes = await super().commit(turns)
-        self.batches.append(len(turns))
-        if not self._counting:
-            self.kept.before.append(turns)
-        elif self._room > 0:
-            self._room -= len(turns)
-            self.kept.counted.append(turns)
-        for turn, outcome in zip(turns, outcomes, strict=True):
-            if isinstance(outcome, Receipt):
-                for position in handled(turn):
-                    self._saw(position)
-        return outcomes
+    def on_disk(self, turn: Turn) -> None:
+        for position in handled(turn):
+            self._saw(position)
 
     async def until_handled(self, position: Position, deliveries: int) -> None:
         """Return when so many bots' turns with this message are on disk; it may be so already."""
@@ -173,31 +143,49 @@ def handled(turn: Turn) -> Iterator[int]:
 async def measure(folder: Path, exchange: Exchange, seconds: float) -> MessagesRound:
     """Run one exchange for a while on a new file."""
     store = WatchedStore(folder / "messages.db")
-    async with _house(store) as company:
-        for number in range(exchange.bots):
-            cls = _bot(number, listens=exchange.channel)
-            await company.engage(cls, shape_of(cls))
-        with _collecting_as_served():
-            warm, _ = await _load(company, store, exchange, min(WARM_UP_SECONDS, seconds))
+    async with house(store) as parts:
+        await cast(parts.company, exchange)
+        with collecting_as_served():
+            warm, _ = await _load(parts.company, store, exchange, min(WARM_UP_SECONDS, seconds))
             store.count()
-            latencies, took = await _load(company, store, exchange, seconds)
+            latencies, took = await _load(parts.company, store, exchange, seconds)
         await _check(store, exchange, len(warm) + len(latencies))
     return MessagesRound(len(latencies) * exchange.deliveries / took, latencies, store.batches, store.kept)
+
+
+async def cast(company: Company, exchange: Exchange) -> None:
+    """Engage the bots of an exchange."""
+    for number in range(exchange.bots):
+        cls = _bot(number, listens=exchange.channel)
+        await company.engage(cls, shape_of(cls))
 
 
 async def _load(
     company: Company, store: WatchedStore, exchange: Exchange, seconds: float
 ) -> tuple[list[float], float]:
     """Keep the lanes busy for so long, then let arrive what is under way; it counts, as does that time."""
+    return await _fill(company, store, exchange, for_a_while(seconds))
+
+
+async def send_many(company: Company, store: WatchedStore, exchange: Exchange, number: int) -> float:
+    """Send so many, no more in flight than the exchange has; return the seconds until all were handled."""
+    numbers = count()
+    _, took = await _fill(company, store, exchange, lambda: next(numbers) < number)
+    return took
+
+
+async def _fill(
+    company: Company, store: WatchedStore, exchange: Exchange, more: Callable[[], bool]
+) -> tuple[list[float], float]:
+    """Send as long as there is to be more, and let all of it arrive; return how long each took."""
     bus = company.bus
     latencies: list[float] = []
     began = time.perf_counter()
-    until = began + seconds
 
     async def lane(number: int) -> None:
         sender, to, sent = f"sender-{number}", exchange.to(number), 0
         now = time.perf_counter()
-        while now < until:
+        while more():
             json = msgspec.json.encode(Note(sent, TEXT)).decode()
             message = await bus.send(sender=sender, to=to, type=Note.type, json=json)
             if message.position is None:
@@ -231,39 +219,3 @@ def _bot(number: int, *, listens: bool) -> type[Bot]:
     return type(
         f"Counter{number}", (Counter,), {"name": _name(number), "subscribes": (CHANNEL,) if listens else ()}
     )
-
-
-@contextlib.asynccontextmanager
-async def _house(store: SqliteStore) -> AsyncIterator[Company]:
-    """Put the house together as the server does, without a door."""
-    clock = SystemClock()
-    async with contextlib.AsyncExitStack() as parts:
-        await store.open()
-        parts.push_async_callback(store.close)
-        writer, timers = JournalActor(store, clock=clock), Timers(clock=clock)
-        company = Company(
-            *(store, Journal(writer.actor_ref, clock=clock), writer),
-            clock=clock,
-            ids=SystemIds(),
-            message_bytes=Limits().message_bytes,
-            grace=GRACE,
-        )
-        children = [Child("journal", lambda: writer, vital=True), Child("timers", lambda: timers, vital=True)]
-        root = Supervisor(children, name="supervisor", clock=clock, grace=GRACE).launch()
-        parts.push_async_callback(root.aclose)
-        await company.join(root, timers.actor_ref)
-        yield company
-
-
-@contextlib.contextmanager
-def _collecting_as_served() -> Iterator[None]:
-    """Have garbage collected as rarely as the server does."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

@@ -18,10 +18,10 @@ from typing import Any, cast
 
 from callboard.bench.workload import fresh
 from callboard.ids import BotName
+from callboard.store.turn import Turn
 from callboard.stores.sqlite.opening import new_log_id, open_writer, pragmas
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.stores.sqlite.writing import commit, read_head
-from callboard.turn import Turn
 
 WARM_UP = 50
 BARE_COMMITS = 200
@@ -46,6 +46,7 @@ class Recorder:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Recorder:
         self.statements.append((statement, parameters))
+        self.rowcount = max(1, statement.count("?)"))  # as if each row had been found
         if statement == QUERIES.advance_head:
             self._head = ("", *parameters)
         return self
@@ -85,10 +86,20 @@ def replay(folder: Path, before: Sequence[Sequence[Turn]], counted: Sequence[Seq
     with _writer(folder / "raw.db") as db:
         for turns in before:
             commit(db, turns)
-        recorder = Recorder(*read_head(db.execute(QUERIES.read_head)))
-        for turns in counted:
-            commit(cast("sqlite3.Connection", recorder), turns)
-        return _say(db, recorder.statements)
+        return _again(db, counted)
+
+
+def replay_on(file: Path, counted: Sequence[Sequence[Turn]]) -> float:
+    """Return how long SQLite takes for the turns of a round, on a file that is as the round found it."""
+    with _writer(file) as db:
+        return _again(db, counted)
+
+
+def _again(db: sqlite3.Connection, counted: Sequence[Sequence[Turn]]) -> float:
+    recorder = Recorder(*read_head(db.execute(QUERIES.read_head)))
+    for turns in counted:
+        commit(cast("sqlite3.Connection", recorder), turns)
+    return _say(db, recorder.statements)
 
 
 def _say(db: sqlite3.Connection, statements: Sequence[Statement]) -> float:

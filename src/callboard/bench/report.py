@@ -23,13 +23,15 @@ class Round(msgspec.Struct):
     """How many turns each transaction held."""
 
 
-class Figures(msgspec.Struct):
-    """What one level of load gave, beside the raw limit."""
+class Figures(msgspec.Struct, kw_only=True):
+    """What one level of load gave, beside the raw limit: the medians of the rounds."""
 
+    unit: str
+    """What is counted: turns, messages handled, deliveries of a fan-out, or steps; durable when it counts."""
     per_s: float
-    """Turns a second, or messages handled (in a fan-out: deliveries), each durable when it counts."""
     p50_ms: float
-    """From handing a turn in to holding its receipt; from send until the last bot's turn is on disk."""
+    """From handing a turn in to holding its receipt; from send until the last bot's turn is on disk; from the
+    turn that activates a step until its end is on disk."""
     p99_ms: float
     raw_per_s: float
     """What SQLite alone takes: the same statements, rows and pragmas from one thread, in the same batches."""
@@ -40,6 +42,48 @@ class Figures(msgspec.Struct):
     rounds: int
     spread_per_s: Spread
     spread_raw_per_s: Spread
+
+
+class StepFigures(Figures, kw_only=True):
+    """What runs gave: the figures above are of their steps, these of whole runs."""
+
+    runs_per_s: float
+    run_p50_ms: float
+    """From asking for a run until its end is on disk."""
+    run_p99_ms: float
+
+
+class Recovery(msgspec.Struct, kw_only=True):
+    """How long it took to take up what a death had interrupted, beside the raw limit."""
+
+    unit: str
+    median: float
+    """From opening the file until a further attempt of every run was begun, on disk."""
+    median_ended: float
+    """From opening the file until every run had ended, on disk."""
+    raw: float
+    """What SQLite alone takes for the rows that were written until then."""
+    ratio: float
+    """The raw limit by ours until all had ended, each round by its own; the median."""
+    rounds: int
+    spread: Spread
+    spread_ended: Spread
+    spread_raw: Spread
+
+
+class Grown(msgspec.Struct):
+    """How it stands when so many are in the file."""
+
+    count: int
+    per_s: float
+    """How fast those since the row before came in."""
+    file_bytes: int
+    bytes_each: float
+    """The file by all that are in it."""
+    memory_mb: float | None
+    """What the process held; nothing where the system does not tell."""
+    open_ms: float
+    """How long it takes to put the house together on such a file, runs and bots ready."""
 
 
 class Report(msgspec.Struct):
@@ -56,3 +100,6 @@ class Report(msgspec.Struct):
     """The median time of a commit that changes one row: what one fsync costs here."""
     journal: dict[str, Figures]
     messages: dict[str, Figures]
+    steps: dict[str, StepFigures]
+    recovery: dict[str, Recovery]
+    growth: dict[str, list[Grown]]

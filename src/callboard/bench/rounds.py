@@ -1,35 +1,25 @@
-"""The order of a run: for each level of load, rounds of ours and of the raw limit in turn."""
+"""The order of a run: what is to be measured, one thing after the other, and the report of it."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import statistics
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from callboard.app import new_loop
-from callboard.bench import journal, messages, raw
-from callboard.bench.report import Figures, Report, Round, Spread
+from callboard.bench import raw
+from callboard.bench.measures import GROWTH, LEVELS, MESSAGES, RECOVERY, STEPS, Told, measures
+from callboard.bench.recovery import CROWD
+from callboard.bench.report import Report
 from callboard.errors import BadInput
 
-LEVELS = {"callers_1": 1, "callers_10": 10, "callers_100": 100, "callers_1000": 1_000}
 ROUNDS = 5
 SECONDS = 1.0
-
-MESSAGES = "messages."
-"""Stands before the name of an exchange of messages, where one measure among all is named."""
-
-Progress = Callable[[str], None]
-Take = Callable[[Path, float], tuple[Round, float]]
-"""Takes one round of so many seconds in a new folder; returns it and what the raw limit gave a second."""
-
-T = TypeVar("T")
 
 
 def run(
@@ -38,12 +28,17 @@ def run(
     only: str | None = None,
     seconds: float = SECONDS,
     rounds: int = ROUNDS,
-    progress: Progress = lambda _: None,
+    crowd: int = CROWD,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Measure in a new folder inside `folder` (the system's own for temporary files if none is given)."""
-    measures = {name: take for name, take in _measures().items() if only in {None, name}}
-    if not measures:
-        msg = f"There is no measure named {only!r}: choose among {', '.join(_measures())}."
+    """Measure in a new folder inside `folder` (the system's own for temporary files if none is given).
+
+    `only` names one measure, or all of a kind such as `steps`. Growth is measured only where it is named.
+    """
+    known = measures(crowd)
+    chosen = {name: take for name, take in known.items() if _is_meant(name, only)}
+    if not chosen:
+        msg = f"There is no measure named {only!r}: choose among {', '.join(known)}."
         raise BadInput(msg)
     if seconds <= 0 or rounds < 1:
         msg = "A round must last longer than no time, and there must be at least one."
@@ -53,13 +48,14 @@ def run(
         raise BadInput(msg)
     with tempfile.TemporaryDirectory(prefix="callboard-bench-", dir=folder) as name:
         place = Path(name)
+        told = Told(place, seconds, rounds, crowd, progress)
         bare: list[float] = []
         found = {}
-        for measure, take in measures.items():
-            # Before each level anew: a shared disk does not stay as fast as it was.
+        for measure, take in chosen.items():
+            # Before each anew: a shared disk does not stay as fast as it was.
             progress(f"{measure}: bare commits")
             bare += raw.bare_commits(place)
-            found[measure] = _rounds(place, measure, take, seconds, rounds, progress)
+            found[measure] = take(told)
         return Report(
             callboard=version("callboard"),
             python=platform.python_version(),
@@ -69,65 +65,18 @@ def run(
             durability=raw.durability(place),
             bare_commit_us=round(statistics.median(bare) * 1e6, 1),
             journal={name: one for name, one in found.items() if name in LEVELS},
-            messages={
-                name.removeprefix(MESSAGES): one for name, one in found.items() if name.startswith(MESSAGES)
-            },
+            messages=_under(MESSAGES, found),
+            steps=_under(STEPS, found),
+            recovery=_under(RECOVERY, found),
+            growth=_under(GROWTH, found),
         )
 
 
-def _measures() -> dict[str, Take]:
-    """Return all that there is to measure, by name."""
-    found: dict[str, Take] = {name: partial(_turns, callers) for name, callers in LEVELS.items()}
-    return found | {f"{MESSAGES}{name}": partial(_messages, one) for name, one in messages.EXCHANGES.items()}
+def _is_meant(name: str, only: str | None) -> bool:
+    if only is None:
+        return not name.startswith(GROWTH)
+    return name == only or name.startswith(f"{only}.")
 
 
-def _turns(callers: int, folder: Path, seconds: float) -> tuple[Round, float]:
-    one = _on_a_loop(journal.measure(folder, callers, seconds))
-    return one, raw.measure(folder, one.batches, callers)
-
-
-def _messages(exchange: messages.Exchange, folder: Path, seconds: float) -> tuple[Round, float]:
-    one = _on_a_loop(messages.measure(folder, exchange, seconds))
-    handled = sum(1 for turns in one.kept.counted for turn in turns for _ in messages.handled(turn))
-    took = raw.replay(folder, one.kept.before, one.kept.counted)
-    return Round(one.per_s, one.latencies, one.batches), handled / took
-
-
-def _on_a_loop(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(work)
-
-
-def _rounds(place: Path, name: str, take: Take, seconds: float, rounds: int, progress: Progress) -> Figures:
-    ours: list[float] = []
-    limits: list[float] = []
-    latencies: list[float] = []
-    batches: list[int] = []
-    for number in range(1, rounds + 1):
-        progress(f"{name}: round {number} of {rounds}")
-        with tempfile.TemporaryDirectory(dir=place) as folder:
-            one, limit = take(Path(folder), seconds)
-        limits.append(limit)
-        ours.append(one.per_s)
-        latencies += one.latencies
-        batches += one.batches
-    return Figures(
-        per_s=round(statistics.median(ours), 1),
-        p50_ms=_milliseconds(latencies, 0.50),
-        p99_ms=_milliseconds(latencies, 0.99),
-        raw_per_s=round(statistics.median(limits), 1),
-        raw_batch=round(statistics.fmean(batches), 2),
-        ratio=round(statistics.median(mine / limit for mine, limit in zip(ours, limits, strict=True)), 3),
-        rounds=rounds,
-        spread_per_s=_spread(ours),
-        spread_raw_per_s=_spread(limits),
-    )
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    return Spread(low=round(min(values), 1), high=round(max(values), 1))
-
-
-def _milliseconds(latencies: list[float], quantile: float) -> float:
-    latencies.sort()
-    return round(latencies[min(len(latencies) - 1, int(len(latencies) * quantile))] * 1e3, 4)
+def _under(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(kind): one for name, one in found.items() if name.startswith(kind)}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from callboard.changes import MoveCursor, RecordDelivery
 from callboard.ids import BotName, SystemIds
 from callboard.messages import To
-from callboard.turn import Turn
+from callboard.store.changes import MoveCursor, RecordDelivery
+from callboard.store.turn import Turn
 
 BODY = {"text": "the lamp in the second row is broken", "row": 2, "urgent": False}
 

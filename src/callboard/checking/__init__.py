@@ -14,26 +14,27 @@ on, `language` at every expression, `nesting` at workflows in workflows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from callboard.catalogue import catalogue as built_in
 from callboard.checking.edges import check_edges, check_failures
-from callboard.checking.language import OF_A_BODY, OF_STEPS, Language, Where
+from callboard.checking.language import OF_A_BODY, OF_A_LOOP, OF_STEPS, Language, Where
 from callboard.checking.levels import Level, levels, set_variables
 from callboard.checking.nesting import Known, check_nesting, started
 from callboard.checking.parameters import check_parameters
 from callboard.checking.runnable import check_runnable
 from callboard.checking.triggers import check_triggers
 from callboard.errors import WorkflowInvalid
-from callboard.plan import Plan, compile_plan
-from callboard.step import Catalogue, Kind
+from callboard.planning.catalogue import catalogue as built_in
+from callboard.planning.plan import Plan, compile_plan
+from callboard.planning.step import Catalogue, Kind
 from callboard.workflow import (
     Definition,
     Enough,
     Fault,
     Notes,
+    Path,
     Step,
     Unreadable,
     define,
@@ -73,9 +74,10 @@ def accept(
     if definition is None or errors:
         first = errors[0]
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        told = f"{first.message.rstrip('.')}{more}"
         raise WorkflowInvalid(
             f"The workflow has {len(errors)} error{'s' if len(errors) > 1 else ''}: line {first.line}: "
-            f"{first.message.rstrip('.')}{more}.",
+            f"{told}{'' if told.endswith('?') else '.'}",
             faults=[msgspec.to_builtins(fault) for fault in faults],
         )
     return Accepted(definition, compile_plan(definition, kinds), faults)
@@ -112,7 +114,7 @@ def _checked(
         language = Language(notes, set_variables(found, definition.vars), _reset(found))
         check_triggers(definition, language, notes)
         for level in found:
-            _expressions(level, catalogue, language)
+            _expressions(level, {inner.path: inner for inner in found}, catalogue, language)
         language.value(definition.output, ("output",), Where(OF_STEPS, found[0]))
         check_nesting(definition.name, started(found, catalogue), workflows, notes)
         check_failures(found, catalogue, notes)
@@ -134,12 +136,17 @@ def _reset(found: Sequence[Level]) -> set[str]:
     }
 
 
-def _expressions(level: Level, catalogue: Catalogue, language: Language) -> None:
-    roots = OF_STEPS if level.parent is None else OF_STEPS | OF_A_BODY
+def _expressions(
+    level: Level, bodies: Mapping[Path, Level], catalogue: Catalogue, language: Language
+) -> None:
+    roots = _roots(level)
     for number, step in enumerate(level.steps):
         kind = catalogue.kind(step.uses)
         where = Where(roots, level, step.id, secrets=kind is None or kind.secrets)
-        _parameters(level, number, step, kind, language, where)
+        body = (
+            None if kind is None or kind.body is None else bodies.get(level.place(number, "with", kind.body))
+        )
+        _parameters(level.place(number, "with"), step, kind, language, where, body)
         after = Where(roots, level, step.id, ended=True)
         single = not isinstance(step.next, list)
         for place, edge in enumerate(step.edges()):
@@ -149,16 +156,28 @@ def _expressions(level: Level, catalogue: Catalogue, language: Language) -> None
             language.condition(step.again.if_, level.place(number, "again", "if"), after)
 
 
+def _roots(level: Level) -> frozenset[str]:
+    """Return what there is in the steps of a level: an item only within an `each`."""
+    roots = OF_STEPS
+    for inner in level.around:
+        number = inner.path[-3] if inner.parent is not None else None
+        if inner.parent is not None and isinstance(number, int):
+            roots |= OF_A_LOOP if inner.parent.steps[number].uses == "loop" else OF_A_BODY
+    return roots
+
+
 def _parameters(
-    level: Level, number: int, step: Step, kind: Kind | None, language: Language, where: Where
+    path: Path, step: Step, kind: Kind | None, language: Language, where: Where, body: Level | None
 ) -> None:
+    """Check what stands under `with`; the conditions of a step with steps of its own see these."""
     for name, value in step.with_.items():
-        path = level.place(number, "with", name)
         if kind is not None and name in kind.conditions:
-            inside = Where(where.roots | OF_A_BODY, level, step.id, ended=True)
-            language.condition(value, path, inside)
+            inside = Where(where.roots | OF_A_BODY, where.level, step.id, ended=True)
+            if body is not None:
+                inside = Where(_roots(body), body)
+            language.condition(value, (*path, name), inside)
         elif kind is None or name != kind.body:
-            language.value(value, path, where)
+            language.value(value, (*path, name), where)
 
 
 def _unused(

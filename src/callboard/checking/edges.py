@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from callboard.checking.levels import Level
-from callboard.graph import Link
-from callboard.plan import joined
-from callboard.step import Catalogue
+from callboard.planning.graph import Link
+from callboard.planning.plan import joined
+from callboard.planning.step import Catalogue
 from callboard.workflow import Notes, Path, Step
 
 _FALSE = frozenset({"false", "False"})

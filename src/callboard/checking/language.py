@@ -8,7 +8,7 @@ microseconds for each character inside `{{ }}`, so a file may have so many of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from callboard.checking.levels import Level
@@ -27,6 +27,7 @@ MOST_FAULTY = 60
 ALWAYS = frozenset({"trigger", "vars", "run", "workflow", "now"})
 OF_STEPS = ALWAYS | {"steps", "previous"}
 OF_A_BODY = frozenset({"item", "index"})
+OF_A_LOOP = frozenset({"index"})
 OF_A_TRIGGER = frozenset({"event", "trigger", "vars", "workflow", "now"})
 
 _FIELDS = {
@@ -48,6 +49,8 @@ class Where(NamedTuple):
     ended: bool = False
     """Whether that step has ended when it is looked at: so it is for its edges."""
     secrets: bool = False
+    fields: Mapping[str, Collection[str]] = {}
+    """Roots of which all fields are known: what a template asks for."""
 
 
 class Language:
@@ -62,7 +65,7 @@ class Language:
         self._left = MOST_SOURCE
         self._faulty = 0
         self.used: set[str] = set()
-        """Steps that something refers to; `*` is all of them."""
+        """Steps that something refers to, or fields that a template asks for; `*` is all of them."""
 
     def value(self, value: object, path: Path, where: Where) -> None:
         """Check all texts in a value; its keys are no templates."""
@@ -128,14 +131,15 @@ class Language:
         for reference in sorted(found.references):
             if reference[0] in where.roots:
                 for code, said in self._reference(reference, where):
-                    warning = code != "STEP_UNKNOWN"
+                    warning = code not in {"STEP_UNKNOWN", "ANSWER_UNKNOWN"}
                     if not (warning and self._notes.warned_enough):
                         place = _at(found.text, reference)
                         self._notes.inside(path, *place, code, said, warning=warning)
 
     def _root(self, root: str, where: Where) -> tuple[str, str]:
         if root in OF_A_BODY:
-            return "LOOP_ONLY", f"{root} is there only in the steps of each and loop."
+            kinds = "each and loop" if root in OF_A_LOOP else "each"
+            return "LOOP_ONLY", f"{root} is there only in the steps of {kinds}."
         if root in OF_STEPS | OF_A_TRIGGER:
             return "ROOT_MISPLACED", f"{root} is not there yet where this is looked at."
         known = where.level.known() if where.level is not None else ()
@@ -154,6 +158,11 @@ class Language:
             yield "VARIABLE_UNKNOWN", f"No variable {rest[0][:100]!r} is set in this file{hint}."
         elif root == "run":
             yield from self._field(rest[:1], _FIELDS["run"], "run")
+        elif root in where.fields:
+            self.used.add(rest[0] if rest else "*")
+            if rest and rest[0] not in where.fields[root]:
+                hint = self._notes.near(rest[0], where.fields[root])
+                yield "ANSWER_UNKNOWN", f"No field asks for {root}.{rest[0][:100]}{hint}."
 
     def _step(self, root: str, rest: Sequence[str], where: Where, level: Level) -> Iterator[tuple[str, str]]:
         id_ = rest[0]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from callboard.graph import Graph
-from callboard.step import Catalogue, Kind
+from callboard.planning.graph import Graph
+from callboard.planning.step import Catalogue, Kind
 from callboard.workflow import Notes, Path, Shape, Step, built, described, of_an_edge
 from callboard.workflow.accepting import HINTS
 from callboard.workflow.definition import MOST_STEPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from callboard.checking.levels import Level
-from callboard.step import Catalogue
+from callboard.planning.step import Catalogue
 from callboard.workflow import Notes, Path, is_template
 
 DEEPEST = 5

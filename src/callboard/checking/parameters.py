@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.checking.levels import Level
-from callboard.step import Catalogue, Kind
+from callboard.planning.questions import immeasurable
+from callboard.planning.step import Catalogue, Kind
 from callboard.units import seconds
 from callboard.workflow import Notes, Path, Shape, Step, described, is_template
 from callboard.workflow.definition import Consensus, Definition, Retry
@@ -22,7 +23,10 @@ def check_parameters(level: Level, definition: Definition, catalogue: Catalogue,
         kind = catalogue.kind(step.uses)
         if kind is not None:
             path = level.place(number, "with")
-            if catalogue.carried is not None and kind.name not in catalogue.carried:
+            if kind.name in catalogue.off:
+                said = f"Steps of the kind {kind.name} are off here: {catalogue.off[kind.name]}."
+                notes.error(level.place(number, "uses"), "KIND_OFF", said)
+            elif catalogue.carried is not None and kind.name not in catalogue.carried:
                 said = f"Steps of the kind {kind.name} cannot be run by this version yet."
                 notes.error(level.place(number, "uses"), "KIND_NOT_THERE", said)
             _read(step.with_, kind.parameters, path, notes, apart=(kind.body, *kind.conditions))
@@ -34,6 +38,8 @@ def check_parameters(level: Level, definition: Definition, catalogue: Catalogue,
             code, message = catalogue.unavailable(step.uses)
             notes.error(level.place(number, "uses"), code, message)
         _bounds(level, number, step, definition, notes)
+        if kind is not None and kind.consensus:
+            _measured(step, level.place(number, "with", "answer"), notes)
         if step.consensus is not None:
             _consensus(step, kind, level.place(number, "consensus"), notes)
 
@@ -78,6 +84,14 @@ def _bounds(level: Level, number: int, step: Step, definition: Definition, notes
         notes.warning(level.place(number, "retry", "delay"), "DELAY_NEVER", said)
 
 
+def _measured(step: Step, path: Path, notes: Notes) -> None:
+    """Look whether the metric can measure such answers."""
+    answer = step.with_.get("answer")
+    wrong = immeasurable(step.consensus or Consensus(), answer) if isinstance(answer, dict) else ""
+    if wrong:
+        notes.error(path, "WRONG_VALUE", wrong)
+
+
 def _consensus(step: Step, kind: Kind | None, path: Path, notes: Notes) -> None:
     said: Consensus = step.consensus or Consensus()
     if kind is not None and not kind.consensus:
@@ -97,8 +111,20 @@ def _consensus(step: Step, kind: Kind | None, path: Path, notes: Notes) -> None:
     if said.threshold > 1:
         message = f"No agreement is above 1, so a threshold of {said.threshold:g} is never met."
         notes.warning((*path, "threshold"), "THRESHOLD_NEVER", message)
+    _raters(step, said, path, notes)
+
+
+def _raters(step: Step, said: Consensus, path: Path, notes: Notes) -> None:
+    """Look at who is asked: how many the metric takes, and who would be asked twice."""
     bots = step.with_.get("bots")
     asked = len(bots) if isinstance(bots, list) else 1
+    for number, rater in enumerate(said.raters):
+        if rater in said.raters[:number] or rater in (bots if isinstance(bots, list) else [bots]):
+            message = f"{rater} is asked before, and one rater counts once: it is not asked here."
+            notes.warning((*path, "raters", number), "RATER_TWICE", message)
+    if said.resolve == "more" and said.metric in {"cohen", "weighted_cohen"}:
+        message = f"{said.metric} compares two raters, and with more it is never met."
+        notes.warning((*path, "resolve"), "THRESHOLD_NEVER", message)
     if is_template(bots):
         return
     if said.metric in {"cohen", "weighted_cohen"} and asked != _TWO:

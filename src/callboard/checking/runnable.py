@@ -13,13 +13,6 @@ from callboard.workflow.definition import Definition
 
 def check_runnable(definition: Definition, notes: Notes) -> None:
     """Write down what of a workflow cannot be run here."""
-    if definition.concurrency is not None:
-        said = "This version cannot keep it yet: as many runs as are started would run at once."
-
-        notes.error(("concurrency",), "NOT_THERE", said, key=True)
-    for number, _ in enumerate(definition.on):
-        said = "Nothing starts runs by itself in this version yet: start them with `callboard run`."
-        notes.warning(("on", number), "NOT_THERE", said)
     if definition.input is not None:
         for path, message in faults_of_schema(definition.input):
             notes.error(("input", *path), "SCHEMA_UNKNOWN", message)

@@ -6,10 +6,11 @@ checked; and two files cannot define one workflow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from callboard.checking import calls, check
-from callboard.step import Catalogue
+from callboard.checking.triggers import webhooks
+from callboard.planning.step import Catalogue
 from callboard.workflow import Fault, Unreadable, in_order, read
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -32,10 +33,27 @@ def check_together(
             known.setdefault(found[0], set()).update(found[1])
             defined.setdefault(found[0], []).append(file)
     faults = {file: check(data, catalogue=catalogue, workflows=known) for file, data in files.items()}
+    for file, number, said in _taken(everything):
+        if file in faults:
+            place = read(files[file]).place(("on", number, "webhook"))
+            faults[file] = in_order(
+                [*faults[file], Fault(f"on[{number}].webhook", *place, "PATH_TAKEN", said)]
+            )
     for name, where in defined.items():
         for file in set(where[1:]) & files.keys():
             faults[file] = in_order([*faults[file], _twice(files[file], name, where[0])])
     return faults
+
+
+def _taken(files: Mapping[str, bytes]) -> Iterator[tuple[str, int, str]]:
+    """Yield webhooks whose path a file before has for another workflow: file, entry, and a sentence."""
+    owners: dict[str, tuple[str, str]] = {}
+    for file, data in files.items():
+        name, paths = webhooks(data)
+        for number, path in paths:
+            owner, where = owners.setdefault(path, (name, file))
+            if owner != name:
+                yield file, number, f"The path {path} leads to the workflow {owner} of {where} already."
 
 
 def _twice(data: bytes, name: str, before: str) -> Fault:

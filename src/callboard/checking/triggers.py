@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from callboard.checking.language import ALWAYS, OF_A_TRIGGER, Language, Where
 from callboard.schedule import Schedule, check_zone, zones
-from callboard.workflow import Definition, Notes, Path
+from callboard.workflow import Definition, Enough, Notes, Path, Unreadable, define, read
 from callboard.workflow.definition import Every, On
 
 _KINDS = ("schedule", "webhook", "message", "run")
@@ -96,6 +96,16 @@ def _webhook(on: On, path: Path, paths: dict[str, int], number: int, notes: Note
         notes.warning((*path, "webhook"), "WEBHOOK_OPEN", message)
     elif (on.auth.hmac is None) == (on.auth.bearer is None):
         notes.error((*path, "auth"), "TRIGGER_INVALID", "auth is either hmac or bearer.")
+
+
+def webhooks(data: bytes) -> tuple[str, list[tuple[int, str]]]:
+    """Return the name of a workflow and the paths of its webhooks, each with its entry of `on`."""
+    try:
+        definition = define(Notes(read(data))).definition
+    except (Unreadable, Enough):
+        return "", []
+    found = [(number, on.webhook) for number, on in enumerate(definition.on) if on.webhook is not None]
+    return definition.name, found if definition.name else []
 
 
 def _schema(schema: object, path: Path, notes: Notes) -> None:

@@ -175,7 +175,7 @@ def moment(flag: str, text: str | None) -> str | None:
 
 def became(row: MessageRow) -> str:
     """Return in words what became of a message at each bot."""
-    nobody = "a reply to somebody who is no bot" if row.to and row.reply_to else "nobody listened"
+    nobody = "a reply, for whoever asked" if row.to and row.reply_to else "nobody listened"
     return "; ".join(f"{one.bot}: {_outcome(one)}" for one in row.deliveries) or nobody
 
 

@@ -366,7 +366,7 @@ def redrive(
     confirm(
         place,
         {"redriven": redriven, "failed": failed},
-        f"{len(redriven)} are tried again; {len(failed)} could not be",
+        f"{len(redriven)} tried again" + (f", {len(failed)} could not be" if failed else ""),
     )
     return FAILED if failed else DONE
 

@@ -1,4 +1,4 @@
-"""The words that look at workflow files: `check` and `schema`. Neither needs a server.
+"""The words that look at files of workflows and templates: `check` and `schema`. Neither needs a server.
 
 Faults are printed as a compiler prints them: the place, the sentence, the line of source and a caret under
 what is meant. On a terminal errors are red and warnings yellow; with `--json` there is one document for all
@@ -14,35 +14,41 @@ from callboard.cli import DONE, FAILED, terminal
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
-    from callboard.loading import Fault as FileFault
-    from callboard.step import Catalogue
+    from callboard.authoring.loading import Fault as FileFault
+    from callboard.planning.step import Catalogue
     from callboard.workflow import Fault
 
 FOLDER = Path("config", "workflows")
+TEMPLATES = Path("config", "templates")
 ACTIONS = Path("actions")
 _WIDEST = 160
 """Characters of a line of source that are shown; a longer one is cut around the caret."""
 
 
 def check(*files: Path, place: Place = HERE) -> int:
-    """Check workflow files: everything that is wrong with them, without running anything.
+    """Check files of workflows and templates: everything that is wrong, without running anything.
 
     The exit code is 1 when there are errors; warnings alone leave it 0.
 
     Parameters
     ----------
     files
-        Files or folders; config/workflows of the project, if none are named.
+        Files or folders; config/workflows and config/templates of the project, if none are named.
     """
     from callboard.checking.together import check_together
+    from callboard.templates import check as faults_of_template
 
-    own = _files_of(place.project / FOLDER) if (place.project / FOLDER).is_dir() else []
-    chosen = [file for named in files for file in _files_of(named)] if files else own
+    own, templates = (_files_in(place.project / folder) for folder in (FOLDER, TEMPLATES))
+    chosen = [file for named in files for file in _files_of(named)] if files else [*own, *templates]
     kinds, broken = _kinds(place)
     texts = {str(file): _content(file) for file in dict.fromkeys(chosen)}
     named = {file.resolve() for file in chosen}
     beside = {str(file): _content(file) for file in own if file.resolve() not in named}
-    found = check_together(texts, catalogue=kinds, beside=beside)
+    where = (place.project / TEMPLATES).resolve()
+    of_templates = {file: text for file, text in texts.items() if where in Path(file).resolve().parents}
+    of_workflows = {file: text for file, text in texts.items() if file not in of_templates}
+    found = check_together(of_workflows, catalogue=kinds, beside=beside)
+    found |= {file: faults_of_template(text) for file, text in of_templates.items()}
     errors = len(broken) + sum(fault.severity == "error" for faults in found.values() for fault in faults)
     if place.as_json:
         _document(found, broken, errors)
@@ -62,7 +68,7 @@ def schema(*, place: Place = HERE) -> int:
     Write it to a file, and name that file in the first line of a workflow:
     # yaml-language-server: $schema=../workflow.schema.json
     """
-    from callboard.schema import workflow_schema
+    from callboard.planning.schema import workflow_schema
 
     terminal.document(workflow_schema(_kinds(place)[0]))
     return DONE
@@ -72,13 +78,18 @@ def _kinds(place: Place) -> tuple[Catalogue, list[FileFault]]:
     """Return what steps of this project may use, its own actions among it."""
     from callboard.steps import here
 
+    programs = place.config().workflows.shell
     folder = place.project / ACTIONS
     if not folder.is_dir():
-        return here(), []
-    from callboard.registering import load_actions
+        return here(programs=programs), []
+    from callboard.authoring.registering import load_actions
 
     actions, broken = load_actions(folder)
-    return here(actions), broken
+    return here(actions, programs=programs), broken
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return _files_of(folder) if folder.is_dir() else []
 
 
 def _files_of(named: Path) -> list[Path]:
@@ -122,7 +133,8 @@ def _print(file: str, data: bytes, fault: Fault) -> None:
 def _sum_up(found: dict[str, list[Fault]], errors: int) -> None:
     warnings = sum(fault.severity == "warning" for faults in found.values() for fault in faults)
     if not found:
-        terminal.say(f"No workflow files are in {FOLDER}: name a file, or a folder.")
+        said = f"No workflow files are in {FOLDER}, and no templates in {TEMPLATES}"
+        terminal.say(f"{said}: name a file, or a folder.")
         return
     files = f"{len(found)} file{'s' if len(found) != 1 else ''} checked"
     told = [

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from callboard.cli import DONE, terminal
+from callboard.cli.files import is_file, publish_file
 from callboard.cli.place import HERE, Place
-
-if TYPE_CHECKING:
-    from callboard.web.client import Client
-
-_SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 def run(
@@ -51,7 +47,7 @@ def run(
 
     request = StartRequest(input=given(input or [], data), version=version, request_id=request_id)
     with place.client() as client:
-        name = _published(client, Path(target)) if _is_file(target) else target
+        name = publish_file(client, Path(target)).name if is_file(target) else target
         started = client.start_run(name, request)
         if watch:
             from callboard.cli.watching import watch_run
@@ -68,35 +64,13 @@ def run(
     return DONE
 
 
-def _is_file(target: str) -> bool:
-    """Whether a file is meant: no name of a workflow has a dot or a slash in it."""
-    return "/" in target or "\\" in target or Path(target).suffix in _SUFFIXES
-
-
-def _published(client: Client, file: Path) -> str:
-    """Publish a file, and return the name of its workflow."""
-    from callboard.errors import BadInput, NotFound, WorkflowInvalid
-
-    if not file.is_file():
-        raise NotFound(f"There is no file {file}: name a workflow file, or a workflow that is published.")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise BadInput(f"{file} cannot be read: {fault}.") from None
-    try:
-        return client.publish(text).name
-    except WorkflowInvalid as error:
-        more = f"{error.message} `callboard check {file}` shows all of it."
-        raise WorkflowInvalid(f"{file}: {more}", **error.details) from None
-
-
-def given(fields: list[str], data: str | None) -> Any:  # noqa: ANN401 - any JSON
+def given(fields: list[str], data: str | None, *, flag: str = "--input") -> Any:  # noqa: ANN401 - any JSON
     """Return the input of a run: all of it as JSON, or fields by name."""
     from callboard.errors import BadInput
 
     if data is not None:
         if fields:
-            raise BadInput("Give the input either whole, by --data, or by its fields, by --input: not both.")
+            raise BadInput(f"Give it either whole, by --data, or by its fields, by {flag}: not both.")
         try:
             return json.loads(data)
         except ValueError as fault:
@@ -105,7 +79,7 @@ def given(fields: list[str], data: str | None) -> Any:  # noqa: ANN401 - any JSO
     for field in fields:
         name, equals, text = field.partition("=")
         if not equals or not name:
-            raise BadInput(f"--input {field!r} is not NAME=VALUE, such as --input claim=7.")
+            raise BadInput(f"{flag} {field!r} is not NAME=VALUE, such as {flag} claim=7.")
         found[name] = value_of(text)
     return found
 

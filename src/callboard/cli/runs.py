@@ -9,13 +9,15 @@ from cyclopts import App, Parameter
 from callboard.cli import DONE, terminal
 from callboard.cli.board import confirm, remark
 from callboard.cli.place import HERE, Place
+from callboard.cli.showing import between, said, short, state, summary
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from callboard.web.runs import Standing, StepRow
 
-    from callboard.web.runs import RunDetail, RunRow, Standing, StepRow
-
-runs = App(name="runs", help="Runs of workflows: list, show, watch, pause, resume, cancel, retry, release.")
+runs = App(
+    name="runs",
+    help="Runs: list, show, tree, why, watch, pause, resume, cancel, retry, fork, release, delete.",
+)
 
 Status = Literal["pending", "running", "paused", "completed", "failed", "crashed", "cancelled"]
 Sender = Annotated[str | None, Parameter(name="--as")]
@@ -51,7 +53,10 @@ def list_runs(
     if place.as_json:
         terminal.document(page)
         return DONE
-    rows = [(one.id, f"{one.workflow} {one.version}", state(one), when(one.started_at)) for one in page.data]
+    rows = [
+        (one.id, f"{one.workflow} {one.version}", state(one), terminal.when(one.started_at))
+        for one in page.data
+    ]
     terminal.table(("run", "workflow", "status", "started"), rows, whole="run")
     if not rows:
         remark("There is no such run: `callboard run NAME` starts one.")
@@ -61,7 +66,16 @@ def list_runs(
 
 
 @runs.command(name="show")
-def show_run(run: str, /, *, events: bool = False, decisions: bool = False, place: Place = HERE) -> int:
+def show_run(
+    run: str,
+    /,
+    *,
+    events: bool = False,
+    decisions: bool = False,
+    context: bool = False,
+    at: int | None = None,
+    place: Place = HERE,
+) -> int:
     """Show a run: its steps, and what it came to.
 
     Parameters
@@ -72,8 +86,17 @@ def show_run(run: str, /, *, events: bool = False, decisions: bool = False, plac
         Also every fact of it.
     decisions
         Also why it went where it went.
+    context
+        Also what its expressions see, as much of it as its workflow says in `context`.
+    at
+        How it stood at this position of the log instead; --events shows the positions.
     """
-    parts = ["steps", *(["events"] if events else []), *(["decisions"] if decisions else [])]
+    if at is not None:
+        from callboard.cli.story import show_then
+
+        return show_then(place, run, at)
+    wanted = {"events": events, "decisions": decisions, "context": context}
+    parts = ["steps", *(part for part, given in wanted.items() if given)]
     with place.client() as client:
         found = client.read_run(run, include=parts)
     if place.as_json:
@@ -83,16 +106,20 @@ def show_run(run: str, /, *, events: bool = False, decisions: bool = False, plac
     _steps(found.steps or [])
     if found.cut:
         remark(f"There is more than is shown here: {', '.join(found.cut)}.")
+    if found.parent is not None:
+        remark(f"A step of run {found.parent} started it.")
+    if found.forked_from is not None:
+        remark(f"It was forked from run {found.forked_from}.")
+    if found.context is not None:
+        from callboard.cli.story import show_context
+
+        show_context(found.context)
     for fact in found.events or []:
-        terminal.say(f"{fact.position}  {when(fact.at)}  {fact.type}  {_json(fact.data)}")
+        terminal.say(f"{fact.position}  {terminal.when(fact.at)}  {fact.type}  {short(fact.data)}")
     if found.decisions is not None:
-        terminal.table(
-            ("position", "from", "to", "expression", "holds", "reason"),
-            [
-                (one.position, one.source, one.to, one.expression, "yes" if one.result else "no", one.reason)
-                for one in found.decisions
-            ],
-        )
+        from callboard.cli.story import print_decisions
+
+        print_decisions(found.decisions)
     return DONE
 
 
@@ -118,43 +145,11 @@ def watch(run: str, /, *, place: Place = HERE) -> int:
         return watch_run(client, run, as_json=place.as_json)
 
 
-def summary(found: RunDetail) -> None:
-    """Print how a run stands."""
-    terminal.say(f"run {found.id} of {found.workflow} version {found.version} is {state(found)}")
-    if found.error is not None:
-        terminal.say(f"error: {found.error.message} [{found.error.code}]")
-    if found.reason:
-        terminal.say(f"reason: {found.reason}")
-    if found.output is not None:
-        terminal.say(f"output: {_json(found.output)}")
-
-
-def state(run: RunRow) -> str:
-    """Return the state of a run for people."""
-    return f"{run.status} ({run.paused_by})" if run.paused_by else run.status
-
-
-def when(at: datetime) -> str:
-    """Return a time for people."""
-    return f"{at:%Y-%m-%d %H:%M:%S}"
-
-
-def between(began: datetime, ended: datetime | None) -> str:
-    """Return how long something took, or nothing if it has not ended."""
-    return "" if ended is None else f"{(ended - began).total_seconds():.3f}s"
-
-
 def _result(step: StepRow) -> str:
     if step.error is not None:
         return f"{step.error.message} [{step.error.code}]"
-    return "" if step.output is None else _json(step.output)
-
-
-def _json(value: object, most: int = 200) -> str:
-    import msgspec
-
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+    told = "" if step.output is None else short(step.output)
+    return told if step.taken_from is None else f"{told} (taken over)".strip()
 
 
 # ── doing ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -187,6 +182,20 @@ def cancel(run: str, /, *, reason: str = "", place: Place = HERE) -> int:
     """
     with place.client() as client:
         return _done(place, client.cancel_run(run, reason))
+
+
+@runs.command(name="delete")
+def delete(run: str, /, *, place: Place = HERE) -> int:
+    """Take a run that has ended away, with its whole history; what it said to others stays.
+
+    Parameters
+    ----------
+    run
+        Its id.
+    """
+    with place.client() as client:
+        done = client.delete_run(run)
+    return confirm(place, done, f"{done.run_id} is deleted")
 
 
 @runs.command(name="retry")
@@ -255,7 +264,12 @@ def approvals(*, after: str | None = None, limit: int = 100, place: Place = HERE
         terminal.document(page)
         return DONE
     rows = [
-        (one.id, f"{one.workflow}/{one.step}", f"{one.needed} of {', '.join(one.approvers)}", one.message)
+        (
+            one.id,
+            f"{one.workflow}/{one.step}",
+            f"{one.needed} of {', '.join(one.approvers)}",
+            said(one.message),
+        )
         for one in page.data
     ]
     terminal.table(("approval", "step", "who may", "message"), rows, whole="approval")

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from callboard.errors import CallboardError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -47,7 +49,7 @@ def table(
     *,
     whole: str | None = None,
 ) -> None:
-    """Print rows: as a table on a terminal, as lines with tabs elsewhere.
+    """Print rows: as a table on a terminal, one under the other where that is too narrow, tabs elsewhere.
 
     The column `whole` is never folded: one takes it to hand it to another command.
     """
@@ -61,12 +63,37 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    if _least(heads, cells, whole) > console.width:
+        _stacked(heads, cells)
+        return
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head, style in zip(heads, styles or [""] * len(heads), strict=True):
         drawn.add_column(head, style=style, overflow="fold", no_wrap=head == whole)
     for row in cells:
         drawn.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
-    Console().print(drawn)
+    console.print(drawn)
+
+
+_NARROW = 10
+"""Cells that a column has at least where its text may be folded: in fewer, words fall apart."""
+
+
+def _least(heads: Sequence[str], cells: Sequence[Sequence[str]], whole: str | None) -> int:
+    """Return how many cells a table takes at least."""
+    least = 0
+    for number, head in enumerate(heads):
+        longest = max(width(text) for text in [head, *(row[number] for row in cells)])
+        least += (longest if head == whole else min(longest, _NARROW)) + 2
+    return least
+
+
+def _stacked(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print each row as lines of its own."""
+    longest = max(map(len, heads))
+    for row in cells:
+        told = (f"{head:<{longest}}  {text}" for head, text in zip(heads, row, strict=True) if text)
+        say("", *told)
 
 
 _COLOURS = {"ok": "green", "wrong": "bold red"}
@@ -96,6 +123,34 @@ def lines(text: str) -> None:
     """Print text that may have several lines, each as it is."""
     sys.stdout.writelines(f"{harmless(line)}\n" for line in text.splitlines() or [""])
     sys.stdout.flush()
+
+
+def file(text: str) -> None:
+    """Print what is in a file: as it is, unless a terminal would obey it."""
+    if sys.stdout.isatty():
+        lines(text)
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def differences(text: str) -> None:
+    """Print a unified diff, in the colours that people know it by."""
+    for line in text.splitlines():
+        colour = next((code for mark, code in _DIFF if line.startswith(mark)), "")
+        shown = harmless(line)
+        sys.stdout.write(
+            f"\x1b[{colour}m{shown}\x1b[0m\n" if colour and coloured(sys.stdout) else f"{shown}\n"
+        )
+    sys.stdout.flush()
+
+
+_DIFF = (("---", "1"), ("+++", "1"), ("@@", "36"), ("-", "31"), ("+", "32"))
+
+
+def when(at: datetime | None) -> str:
+    """Return a time as people read it, in UTC."""
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def told(place: str, severity: str, text: str) -> None:

@@ -2,7 +2,9 @@
 
 Those about messages are in `talk.py` and `audit.py`, those about channels, bots and dead letters in
 `board.py`, those for people and bots outside in `inbox.py`, those about workflow files in `check.py`, those
-about runs in `run.py` and `runs.py`, those about workflows that were published in `workflow.py`.
+about runs in `run.py` and `runs.py`, those about workflows that were published in `workflow.py`, those
+about what starts runs in `trigger.py`, about templates in `template.py`, the one that measures in `bench.py`,
+the one that makes a project folder in `init.py`.
 
 Each is a function: its signature is the command's, its docstring the help. It returns an exit code.
 """
@@ -12,15 +14,31 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from cyclopts import App, Parameter
 
-from callboard.cli import DONE, FAILED, audit, board, check, inbox, run, runs, talk, terminal, workflow
+from callboard.cli import (
+    DONE,
+    FAILED,
+    audit,
+    bench,
+    board,
+    check,
+    inbox,
+    init,
+    run,
+    runs,
+    story,
+    talk,
+    template,
+    terminal,
+    trigger,
+    workflow,
+)
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
-    from callboard.bench import Report
     from callboard.company.roster import Reloaded
     from callboard.config import Config
     from callboard.web.wire import BackupMade, DoctorReport, LogRow, Pruned
@@ -39,15 +57,22 @@ app = App(
     help_epilogue="Exit codes: 0 all is well; 1 it failed, or a check found something; 2 the command or its "
     "input is wrong; 3 the server cannot be reached or cannot do it now.",
     version=version,
+    default_parameter=Parameter(negative=()),  # no `--no-watch` beside `--watch`: it says nothing
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
 
+app.command(init.init)
 for word in (talk.send, talk.ask, talk.chat, inbox.inbox, audit.audit, audit.why, check.check, check.schema):
     app.command(word)
-for deed in (run.run, runs.signal, runs.approvals, runs.approve, runs.reject):
+for deed in (run.run, runs.signal, runs.approvals, runs.approve, runs.reject, bench.bench):
     app.command(deed)
-for words in (board.channel, board.bots, board.dead, runs.runs, workflow.workflow):
+for tale in (story.tree, story.why, story.fork):
+    runs.runs.command(tale)
+for words in (
+    *(board.channel, board.bots, board.dead),
+    *(runs.runs, workflow.workflow, trigger.trigger, template.template),
+):
     app.command(words)
 
 
@@ -74,8 +99,9 @@ def up(
     log_format
         pretty, json, or auto: pretty on a terminal.
     reload
-        Load bots/ again whenever a file of it, or of config/, changes. For development; never in production,
-        where a file that is half copied would be loaded: `callboard bots reload` does it when told.
+        Load bots/ again whenever a file of it, or config/callboard.toml, changes; not actions/ and workflows.
+        For development; never in production, where a file that is half copied would be loaded: `callboard
+        bots reload` does it when told.
     """
     config = place.config(door__host=host, door__port=port, log__level=log_level, log__format=log_format)
     from callboard.app import serve
@@ -104,6 +130,10 @@ def _banner(config: Config, place: Place, url: str) -> None:
         "  stop      Ctrl+C",
         f"  open      {url}",
     )
+    if not any((config.project / name).exists() for name in ("bots", "config")):
+        terminal.say(
+            "", f"No bots and no workflows are here; {place.again('init')} makes some to begin with."
+        )
 
 
 @app.command
@@ -260,62 +290,3 @@ def log(*, after: str | None = None, limit: int = 100, place: Place = HERE) -> i
 def _shown(row: LogRow) -> tuple[object, ...]:
     when, data = f"{row.at:%Y-%m-%d %H:%M:%S}", bytes(row.data).decode()
     return (row.position, row.cause or "", when, row.kind, row.subject, row.type, data)
-
-
-@app.command
-def bench(
-    *,
-    seconds: float = 1.0,
-    rounds: int = 5,
-    only: str | None = None,
-    folder: Path | None = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-) -> int:
-    """Measure this machine: durable turns and messages a second, beside what SQLite alone can do.
-
-    Parameters
-    ----------
-    seconds
-        How long one round takes.
-    rounds
-        How many rounds; the median is reported.
-    only
-        Measure this alone, such as callers_100 or messages.pairs_100.
-    folder
-        Where to measure: the disk makes the difference. The system's folder for temporary files, if not told.
-    as_json
-        Print JSON.
-    """
-    from callboard.bench import run
-
-    with terminal.progress() as progress:
-        report = run(folder, only=only, seconds=seconds, rounds=rounds, progress=progress)
-    if as_json:
-        terminal.document(report)
-    else:
-        _print_report(report)
-    return DONE
-
-
-def _print_report(report: Report) -> None:
-    measured = report.journal | {f"messages.{name}": one for name, one in report.messages.items()}
-    terminal.say(
-        f"{report.platform}, Python {report.python}, {report.cores} cores, {report.event_loop}",
-        "durability: " + ", ".join(f"{name} {value}" for name, value in report.durability.items()),
-        f"a bare commit takes {report.bare_commit_us:,.0f} µs",
-    )
-    terminal.table(
-        ("", "a second", "p50 ms", "p99 ms", "SQLite alone", "ratio", "turns a commit"),
-        [
-            (
-                name,
-                f"{one.per_s:,.0f}",
-                one.p50_ms,
-                one.p99_ms,
-                f"{one.raw_per_s:,.0f}",
-                one.ratio,
-                one.raw_batch,
-            )
-            for name, one in measured.items()
-        ],
-    )

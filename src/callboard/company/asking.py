@@ -21,8 +21,7 @@ from uuid import UUID
 import msgspec
 
 from callboard.actors.journal import Journal
-from callboard.bot import Say
-from callboard.changes import CloseWait, OpenWait
+from callboard.authoring.bot import Say
 from callboard.clock import Clock
 from callboard.company.board import Board
 from callboard.company.guard import Alert
@@ -41,11 +40,12 @@ from callboard.errors import (
     TurnSealed,
 )
 from callboard.facts import encode
+from callboard.facts.membership import bot_stream
 from callboard.ids import BotName, Ids, MessageId, Position, PrincipalId, WaitId
-from callboard.membership import bot_stream
 from callboard.messages import Message, To, hops_allowed
 from callboard.spelling import no_such
-from callboard.store import Receipt, Store, Timer, Wait
+from callboard.store.changes import CloseWait, OpenWait
+from callboard.store.port import Receipt, Store, Timer, Wait
 
 LONGEST_CHAIN = 1_000
 """Causes that are looked at; no chain of messages is longer."""

@@ -30,7 +30,8 @@ import msgspec
 import structlog
 
 from callboard import logs
-from callboard.bot import Bot, Handler, Shape, Turn, decode_body
+from callboard.authoring.bot import Bot, Handler, Shape, Turn, decode_body
+from callboard.authoring.terms import Terms
 from callboard.company.asking import Asking, Backstage, Services, open_asks, too_long, within
 from callboard.company.board import Line
 from callboard.company.carrying import Resumed, in_a_thread
@@ -43,6 +44,7 @@ from callboard.errors import (
     HandlerTimeout,
     HopLimitReached,
     MemoryUnreadable,
+    RunRefused,
     ShuttingDown,
     StoreUnavailable,
     TurnSealed,
@@ -51,16 +53,15 @@ from callboard.errors import (
     WebhookRefused,
 )
 from callboard.facts import encode
+from callboard.facts.membership import bot_stream
+from callboard.facts.mishaps import Reason
 from callboard.ids import BotName, MessageId, Position, WaitId
-from callboard.membership import bot_stream
 from callboard.messages import Body, Message
-from callboard.mishaps import Reason
-from callboard.terms import Terms
 
 FIRST_RETRY = 0.2
 LONGEST_RETRY = 30.0
 
-_log = structlog.get_logger("callboard.bot")
+_log = structlog.get_logger("callboard.authoring.bot")
 
 
 class Refused(Exception):
@@ -202,7 +203,7 @@ class Attempts:
     async def _attempt(self, given: Delivered, handler: Handler, argument: object) -> Again | None:
         message = given.message
         house = Backstage(self._name, given, self._services, self._asks, self._before_asking)
-        turn = Turn(message, self._name, house)
+        turn = Turn(message, self._name, house, given.hops)
         try:
             try:
                 result = await self._carry_out(handler, argument, turn)
@@ -291,7 +292,7 @@ class Attempts:
             reason: Reason = "ASK_CHANGED" if isinstance(error, AskChanged) else "HOP_LIMIT"
             await self._bury(given, reason, text, trace, waits)
             return None
-        if given.attempt >= self._terms.attempts or isinstance(error, WebhookRefused):
+        if given.attempt >= self._terms.attempts or isinstance(error, WebhookRefused | RunRefused):
             await self._bury(given, "FAILED", text, trace, waits)
             return None
         again = Again(

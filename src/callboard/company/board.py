@@ -17,10 +17,9 @@ from typing import Any
 import msgspec
 
 from callboard.actors.runtime import Envelope, Ref
-from callboard.changes import AnswerAsk, Place, SettleAnswer
+from callboard.company.onlookers import Onlookers
 from callboard.errors import AskCycle, NotFound, PositionUnknown
-from callboard.ids import DEFAULT_TENANT, BotName, ChannelName, MessageId, Position
-from callboard.membership import (
+from callboard.facts.membership import (
     BotDeclared,
     BotRemoved,
     ChannelCreated,
@@ -30,10 +29,13 @@ from callboard.membership import (
     channel_stream,
     matches,
 )
+from callboard.facts.mishaps import DeadLettered
+from callboard.ids import DEFAULT_TENANT, BotName, ChannelName, MessageId, Position, StreamId
 from callboard.messages import Message, To
 from callboard.spelling import no_such
-from callboard.store import Receipt, Store, Subscription
-from callboard.turn import NO_METADATA, NewAction, NewEvents, NewMessage, Turn
+from callboard.store.changes import AnswerAsk, Place, SettleAnswer
+from callboard.store.port import Receipt, Store, Subscription
+from callboard.store.turn import NO_METADATA, NewAction, NewEvents, NewMessage, Turn
 
 CHANNELS_REMEMBERED = 10_000
 """For so many channels the hearers are kept ready; past it all are found anew."""
@@ -125,6 +127,14 @@ class Board:
         """The last position of the log."""
         self.redriving: set[Position] = set()
         """Dead letters that somebody has tried again just now."""
+        self.witnesses: list[Callable[[Message], None]] = []
+        """Told of each committed message, in order and at once: they must be quick, and must not raise."""
+        self.listeners: dict[type, list[Callable[[Any, Position, StreamId], object]]] = {}
+        """Told of each committed fact of a type, as witnesses are of messages."""
+        self.mourners: list[Callable[[DeadLettered], None]] = []
+        """The same, of each dead letter."""
+        self.onlookers = Onlookers()
+        """Told of each committed turn."""
         self._hearers: dict[str, list[tuple[Line, bool]]] = {}
 
     async def load(self, store: Store) -> None:
@@ -182,6 +192,7 @@ class Board:
     def committed(self, turn: Turn, receipt: Receipt) -> None:
         """Take in the facts of a turn, in order."""
         self.head = Position(receipt.first + receipt.count - 1)
+        self.onlookers.committed(turn)
         if turn.tenant != DEFAULT_TENANT:
             return
         position = receipt.first
@@ -195,12 +206,15 @@ class Board:
                     learn = _LEARN.get(type(event.fact))
                     if learn is not None:
                         learn(self, event.fact, position)
+                    for listener in self.listeners.get(type(event.fact), ()):
+                        listener(event.fact, position, entry.stream)  # type: ignore[union-attr]
                     position = Position(position + 1)
             elif kind is NewAction:
                 position = Position(position + 1)
 
     def _route(self, turn: Turn, receipt: Receipt, position: Position, new: NewMessage) -> None:
         message = _written(turn, receipt, position, new)
+        self._tell_witnesses(message)
         if new.asks and new.id in self.asks:
             self.asks[new.id].question = position
         if new.reply_to is not None:
@@ -222,6 +236,10 @@ class Board:
         for line, own in self.hearers(new.to.name):
             if own or line.name != new.sender:
                 line.push(message)
+
+    def _tell_witnesses(self, message: Message) -> None:
+        for witness in self.witnesses:
+            witness(message)
 
     def hearers(self, channel: str) -> list[tuple[Line, bool]]:
         """Return who hears a channel, each once, and whether it hears itself."""
@@ -267,6 +285,10 @@ class Board:
         self._hearers.clear()
         if since < position - 1 and fact.bot in self.bots:
             self.bots[fact.bot].look()
+
+    def _buried(self, fact: DeadLettered, _position: Position) -> None:
+        for mourner in self.mourners:
+            mourner(fact)
 
     def _unsubscribed(self, fact: Unsubscribed, _position: Position) -> None:
         self.subscriptions.pop((fact.bot, fact.pattern), None)
@@ -320,6 +342,7 @@ _LEARN: dict[type, Callable[[Board, msgspec.Struct, Position], None]] = {
     BotDeclared: Board._declared,  # type: ignore[dict-item]  # noqa: SLF001 - its own table, below it
     BotRemoved: Board._removed,  # type: ignore[dict-item]  # noqa: SLF001 - as above
     ChannelCreated: Board._channel_made,  # type: ignore[dict-item]  # noqa: SLF001 - as above
+    DeadLettered: Board._buried,  # type: ignore[dict-item]  # noqa: SLF001 - as above
     ChannelDeleted: Board._channel_gone,  # type: ignore[dict-item]  # noqa: SLF001 - as above
     Subscribed: Board._subscribed,  # type: ignore[dict-item]  # noqa: SLF001 - as above
     Unsubscribed: Board._unsubscribed,  # type: ignore[dict-item]  # noqa: SLF001 - as above

@@ -22,7 +22,8 @@ import structlog
 
 from callboard.actors.runtime import Envelope, LoopActor
 from callboard.actors.timers import SetTimer
-from callboard.bot import EVERY_TYPE, Bot, Shape
+from callboard.authoring.bot import EVERY_TYPE, Bot, Shape
+from callboard.authoring.terms import Terms
 from callboard.company.asking import Services
 from callboard.company.attempts import FIRST_RETRY, Attempts, Refused
 from callboard.company.board import Hint, Line
@@ -36,8 +37,7 @@ from callboard.errors import (
 from callboard.ids import BotName, Position
 from callboard.messages import Message
 from callboard.retry import Backoff
-from callboard.store import WHENEVER, Delivery
-from callboard.terms import Terms
+from callboard.store.port import WHENEVER, Delivery
 
 PAGE = 100
 """Messages that are read from the log at once."""
@@ -45,7 +45,7 @@ PAGE = 100
 EVERY_ONE = 1_000_000
 """Whatever is to be tried again, however much of it there is."""
 
-_log = structlog.get_logger("callboard.bot")
+_log = structlog.get_logger("callboard.authoring.bot")
 
 
 class Retry:

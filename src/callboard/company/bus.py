@@ -22,8 +22,7 @@ import structlog
 
 from callboard.actors.children import StopChild
 from callboard.actors.supervisor import Supervisor
-from callboard.bot import Say
-from callboard.changes import CloseWait, KeepKey, MoveCursor, OpenWait
+from callboard.authoring.bot import Say
 from callboard.company import clearing, letters
 from callboard.company.asking import ASK, Question, Services, within
 from callboard.company.board import Board, Line
@@ -43,6 +42,15 @@ from callboard.errors import (
     StoreUnavailable,
 )
 from callboard.facts import encode
+from callboard.facts.membership import (
+    BotDeclared,
+    ChannelDeleted,
+    Subscribed,
+    Unsubscribed,
+    bot_stream,
+    channel_stream,
+    matches,
+)
 from callboard.ids import (
     SYSTEM,
     BotName,
@@ -53,22 +61,14 @@ from callboard.ids import (
     TimerId,
     WaitId,
 )
-from callboard.membership import (
-    BotDeclared,
-    ChannelDeleted,
-    Subscribed,
-    Unsubscribed,
-    bot_stream,
-    channel_stream,
-    matches,
-)
 from callboard.messages import Message, To, check_name, check_new_bot, check_pattern
 from callboard.spelling import did_you_mean, no_such
-from callboard.turn import Turn
+from callboard.store.changes import CloseWait, KeepKey, MoveCursor, OpenWait
+from callboard.store.turn import Turn
 
 _log = structlog.get_logger("callboard.bus")
 
-CODED = frozenset({"python", "webhook"})
+CODED = frozenset({"python", "webhook", "workflow"})
 """Kinds of bots that are there because code or configuration says so."""
 
 

@@ -16,16 +16,16 @@ import structlog
 
 from callboard.actors.runtime import LoopActor
 from callboard.actors.timers import CancelTimer, SetTimer
-from callboard.bot import Say
-from callboard.changes import DropTimer
+from callboard.authoring.bot import Say
 from callboard.company.asking import Services
 from callboard.company.sitting import DELAYED, Delayed, keep, unsent, written
 from callboard.errors import CallboardError
 from callboard.facts import encode
+from callboard.facts.membership import bot_stream
 from callboard.ids import BotName, MessageId, PrincipalId, TimerId
-from callboard.membership import bot_stream
 from callboard.messages import To
-from callboard.store import Timer
+from callboard.store.changes import DropTimer
+from callboard.store.port import Timer
 
 SCHEDULE = "every"
 """The kind of timer that calls a handler of a bot again and again."""

@@ -57,6 +57,15 @@ def _report(
         outcome.set_result(result)
 
 
+def _tellable(error: BaseException) -> Exception:
+    """Return what a call raised as a future can hold it: no end of a generator, of a thread, or of all."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    told = RuntimeError(f"it raised {type(error).__name__}" + (f": {error}" if str(error) else ""))
+    told.__cause__ = error
+    return told
+
+
 class Thread(NamedTuple):
     """A handler that runs in a thread: what it returns, and when the thread is free again."""
 
@@ -76,8 +85,8 @@ def in_a_thread(call: Callable[[], object], name: str) -> Thread:
         failed: Exception | None = None
         try:
             result = context.run(call)
-        except Exception as error:  # noqa: BLE001  it is told to the loop
-            failed = error
+        except BaseException as error:  # noqa: BLE001  a thread that ends unheard is waited for in vain
+            failed = _tellable(error)
         loop.call_soon_threadsafe(_report, outcome, ended, result, failed)
 
     threading.Thread(target=work, name=name, daemon=True).start()

@@ -15,15 +15,15 @@ from datetime import datetime
 import msgspec
 import structlog
 
-from callboard.changes import CloseWait
 from callboard.company.asking import Services
 from callboard.company.board import Line
 from callboard.company.sitting import Delivered, Sitting
+from callboard.facts.membership import BotRemoved, Unsubscribed, bot_stream
+from callboard.facts.mishaps import Reason
 from callboard.ids import BotName, Position, PrincipalId
-from callboard.membership import BotRemoved, Unsubscribed, bot_stream
 from callboard.messages import Message
-from callboard.mishaps import Reason
-from callboard.store import WHENEVER, Delivery
+from callboard.store.changes import CloseWait
+from callboard.store.port import WHENEVER, Delivery
 
 PAGE = 100
 

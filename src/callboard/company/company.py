@@ -16,7 +16,8 @@ from callboard.actors.journal import Journal, JournalActor
 from callboard.actors.runtime import Ref
 from callboard.actors.supervisor import Supervisor
 from callboard.actors.timers import CancelTimer, DescribeTimers, SetTimer
-from callboard.bot import Bot, Shape
+from callboard.authoring.bot import Bot, Shape
+from callboard.authoring.terms import Terms, terms_of
 from callboard.clock import Clock
 from callboard.company.asking import Services
 from callboard.company.board import Board
@@ -27,8 +28,7 @@ from callboard.company.guard import Alert
 from callboard.company.pace import Pace
 from callboard.errors import MemoryUnreadable
 from callboard.ids import Ids
-from callboard.store import Store, Timer
-from callboard.terms import Terms, terms_of
+from callboard.store.port import Store, Timer
 
 TimersRef = Ref[SetTimer | CancelTimer | DescribeTimers]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from callboard.bot import Say
+from callboard.authoring.bot import Say
 from callboard.company.asking import Services, check_sendable
 from callboard.errors import NotFound
 from callboard.ids import MessageId

@@ -25,15 +25,15 @@ import asyncio
 
 import structlog
 
-from callboard.changes import RecordDelivery
 from callboard.company.sitting import Delivered, Sitting
 from callboard.ids import BotName, Position
-from callboard.store import Delivery
+from callboard.store.changes import RecordDelivery
+from callboard.store.port import Delivery
 
 DEATHS = 3
 """So many ends of the process while one message was being handled, and it is not tried again."""
 
-_log = structlog.get_logger("callboard.bot")
+_log = structlog.get_logger("callboard.authoring.bot")
 
 
 class Alert:

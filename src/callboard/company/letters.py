@@ -9,15 +9,15 @@ from __future__ import annotations
 import msgspec
 import structlog
 
-from callboard.bot import Say
-from callboard.changes import RecordDelivery
+from callboard.authoring.bot import Say
 from callboard.company.asking import Services
 from callboard.company.sitting import written
 from callboard.errors import Conflict, NotFound, RecipientUnknown
+from callboard.facts.membership import bot_stream
+from callboard.facts.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
 from callboard.ids import MessageId, Position, PrincipalId
-from callboard.membership import bot_stream
-from callboard.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
-from callboard.store import DeadLetter
+from callboard.store.changes import RecordDelivery
+from callboard.store.port import DeadLetter
 
 _log = structlog.get_logger("callboard.bus")
 

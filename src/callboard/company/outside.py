@@ -33,8 +33,7 @@ import msgspec
 import structlog
 
 from callboard.actors.runtime import LoopActor
-from callboard.bot import Say, inherited
-from callboard.changes import CloseWait
+from callboard.authoring.bot import Say, inherited
 from callboard.company.asking import ASK, Services
 from callboard.company.board import Line
 from callboard.company.clearing import Expire, expire_one
@@ -43,11 +42,12 @@ from callboard.company.reading import Reading, Seat
 from callboard.company.serving import Last, Served, Serving
 from callboard.company.sitting import Sitting
 from callboard.errors import ActorStopped, NotFound
+from callboard.facts.membership import bot_stream
 from callboard.ids import MessageId, Position, PrincipalId
-from callboard.membership import bot_stream
 from callboard.messages import Message, To
-from callboard.store import Receipt
-from callboard.turn import NewAction, NewEvents, NewMessage, Turn
+from callboard.store.changes import CloseWait
+from callboard.store.port import Receipt
+from callboard.store.turn import NewAction, NewEvents, NewMessage, Turn
 
 ATTEMPTS = 5
 FIRST_PAUSE = 0.5
@@ -56,7 +56,7 @@ LONGEST_PAUSE = 60.0
 STEP = 1_000
 """So many deliveries go into one turn."""
 
-_log = structlog.get_logger("callboard.bot")
+_log = structlog.get_logger("callboard.authoring.bot")
 
 
 class Open(msgspec.Struct, frozen=True):

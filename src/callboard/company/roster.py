@@ -13,22 +13,22 @@ wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from callboard.actors.children import State
-from callboard.bot import Bot, Shape
+from callboard.authoring.bot import Bot, Shape
+from callboard.authoring.loading import Fault, Found, Library, Loaded
+from callboard.authoring.terms import NOTHING_SAID, Terms, terms_of
 from callboard.botconfig import BotConfig, read_file
 from callboard.company.company import Company
 from callboard.company.guests import KINDS
 from callboard.errors import BotInvalid, CallboardError, Conflict
 from callboard.ids import SYSTEM, PrincipalId
-from callboard.loading import Fault, Found, Library, Loaded
 from callboard.spelling import did_you_mean
-from callboard.terms import NOTHING_SAID, Terms, terms_of
 
 _log = structlog.get_logger("callboard.bots")
 
@@ -46,6 +46,10 @@ class Post(msgspec.Struct, frozen=True):
         return self.cls is other.cls and self.terms == other.terms
 
 
+Maker = Callable[[str, BotConfig], tuple[type[Bot], Shape, Terms]]
+"""Makes a bot of what the settings say of it."""
+
+
 class Reloaded(msgspec.Struct, frozen=True):
     """What became of the bots, by name, and what is wrong."""
 
@@ -59,11 +63,16 @@ class Reloaded(msgspec.Struct, frozen=True):
 class Roster:
     """Which bots work on which code."""
 
-    def __init__(self, company: Company, folder: Path, source: Path) -> None:
+    def __init__(
+        self, company: Company, folder: Path, source: Path, workflow_bot: Maker | None = None
+    ) -> None:
         self._company = company
+        self._workflow_bot = workflow_bot
         self._source = source
         """The file that says of single bots what is stronger than their classes."""
         self._said: Mapping[str, BotConfig] = {}
+        self.faults: list[Fault] = []
+        """What could not be loaded, when the files were read last."""
         self._library = Library(folder)
         self._posts: dict[str, Post] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -135,6 +144,7 @@ class Roster:
             declared = [fault for name, said in self._said.items() for fault in await self._admit(name, said)]
             wanted, faults, unclear = self._wanted(found)
             faults += declared
+            self.faults = faults
             done = Reloaded([], [], [], [], faults)
             all_names = sorted({*self._posts, *wanted}) if only is None else [only]
             outcomes = await asyncio.gather(
@@ -195,9 +205,9 @@ class Roster:
             unclear[name] = fault
             faults.append(fault)
         for name, said in self._said.items():
-            if said.kind == "webhook":
+            if said.kind in {"webhook", "workflow"}:
                 try:
-                    wanted[name] = self._webhook(name, said)
+                    wanted[name] = self._made(name, said)
                     unclear.pop(name, None)
                 except BotInvalid as error:
                     unclear[name] = Fault(str(self._source), None, error.message)
@@ -219,16 +229,21 @@ class Roster:
             return Fault(str(one.file), None, text)
         return None
 
-    def _webhook(self, name: str, said: BotConfig) -> Post:
-        # aiohttp takes as long to import as all the rest, and most houses have no webhook.
-        from callboard.company import webhook  # noqa: PLC0415 - as above
-
+    def _made(self, name: str, said: BotConfig) -> Post:
+        """Return what a bot that has no code of its own shall work with."""
         line = self._company.board.find(name)
         if line is not None and line.kind in KINDS:
             raise BotInvalid(
                 f"bots.{name} is on the board as a bot of kind {line.kind}: take that one away first, by "
                 f"`callboard bots remove {name}`."
             )
+        if said.kind == "workflow":
+            if self._workflow_bot is None:
+                raise BotInvalid(f"bots.{name}: there are no workflows here.")
+            return Post(*self._workflow_bot(name, said), kind="workflow")
+        # aiohttp takes as long to import as all the rest, and most houses have no webhook.
+        from callboard.company import webhook  # noqa: PLC0415 - as above
+
         shape, terms = webhook.engagement(name, said, self._company.services.message_bytes)
         return Post(webhook.Webhook, shape, terms, kind="webhook")
 

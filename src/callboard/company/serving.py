@@ -24,7 +24,7 @@ from callboard.company.unsettled import Part, PartKey, find_in, page_of, parts_o
 from callboard.errors import NotServed, StoreUnavailable
 from callboard.ids import Position
 from callboard.messages import Message
-from callboard.store import WHENEVER
+from callboard.store.port import WHENEVER
 
 PAGE = 100
 PAGE_BYTES = 1 << 20
@@ -36,7 +36,7 @@ MOST_BESIDE = 100
 _ALL = 10_000
 """Retries that are looked at; there is one that holds, and few that were redriven."""
 
-_log = structlog.get_logger("callboard.bot")
+_log = structlog.get_logger("callboard.authoring.bot")
 
 
 class Served(msgspec.Struct, frozen=True):

@@ -13,8 +13,16 @@ from datetime import datetime, timedelta
 import msgspec
 
 from callboard.actors.journal import Journal
-from callboard.bot import Listen, Say, Unlisten, Want
-from callboard.changes import (
+from callboard.authoring.bot import Listen, Say, Unlisten, Want
+from callboard.company.board import Board
+from callboard.errors import HandlerTimeout, TurnTooLarge
+from callboard.facts import encode
+from callboard.facts.membership import Subscribed, Unsubscribed, bot_stream
+from callboard.facts.mishaps import DeadLettered, DeliveryFailed, Reason
+from callboard.ids import BotName, MessageId, Position, PrincipalId, StreamId, TimerId, WaitId
+from callboard.messages import WORKFLOW, Message, To, hops_allowed
+from callboard.store.changes import (
+    AnswerAsk,
     CloseWait,
     KeepTimer,
     MoveCursor,
@@ -22,15 +30,8 @@ from callboard.changes import (
     RecordDelivery,
     SaveMemory,
 )
-from callboard.company.board import Board
-from callboard.errors import HandlerTimeout, TurnTooLarge
-from callboard.facts import encode
-from callboard.ids import BotName, MessageId, Position, PrincipalId, StreamId, TimerId, WaitId
-from callboard.membership import Subscribed, Unsubscribed, bot_stream
-from callboard.messages import Message, To, hops_allowed
-from callboard.mishaps import DeadLettered, DeliveryFailed, Reason
-from callboard.store import Delivery, Timer
-from callboard.turn import NO_METADATA, Mark, NewMessage, Turn
+from callboard.store.port import Delivery, Timer
+from callboard.store.turn import NO_METADATA, Mark, NewMessage, Turn
 
 FULL_ENTRIES = 256
 FULL_BYTES = 1 << 20
@@ -163,7 +164,9 @@ class Sitting:
         )
         before = self.turn.mark()
         try:
-            self.turn.append(self._stream, "bot", [letter], expected=None, cause=message.position)
+            (ref,) = self.turn.append(self._stream, "bot", [letter], expected=None, cause=message.position)
+            if message.asks and message.sender.startswith(WORKFLOW):  # a run need not wait for the deadline
+                self.turn.change(AnswerAsk(message.id, self._bot, ref))
             self._close(waits)
             self.turn.change(
                 RecordDelivery(
@@ -226,7 +229,9 @@ class Sitting:
         if hops > allowed:
             text = f"{hops - 1} messages followed one from another; {allowed} may."
             letter = unsent(self._bot, "HOP_LIMIT", text, self._bot, want)
-            self.turn.append(self._stream, "bot", [letter], expected=None, cause=message.position)
+            (ref,) = self.turn.append(self._stream, "bot", [letter], expected=None, cause=message.position)
+            if want.reply_to is not None and answered.get(want.reply_to, "").startswith(WORKFLOW):
+                self.turn.change(AnswerAsk(want.reply_to, self._bot, ref))  # it is not waited for in vain
             return
         if want.after > 0:
             self._later(message, want, hops)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import msgspec
 
 from callboard.company.board import Line
+from callboard.facts.membership import matches
 from callboard.ids import Position
-from callboard.membership import matches
 from callboard.messages import Message
-from callboard.store import InboxPage, Store, Subscription
+from callboard.store.port import InboxPage, Store, Subscription
 
 PartKey = Position | None
 """The position at which the subscription of a catch-up was opened; None is the bot's own stream."""

@@ -29,14 +29,14 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from callboard.bot import Bot, Settings, Shape, Turn, otherwise, shape_of
+from callboard.authoring.bot import Bot, Settings, Shape, Turn, otherwise, shape_of
+from callboard.authoring.terms import Terms, terms_of
 from callboard.botconfig import BotConfig
 from callboard.errors import BadInput, BotInvalid, NotFound, WebhookFailed, WebhookRefused
 from callboard.ids import MessageId, Position
 from callboard.messages import Message
 from callboard.retry import asked_pause
 from callboard.spelling import shown
-from callboard.terms import Terms, terms_of
 
 OK, REDIRECT, WRONG, BROKEN = 200, 300, 400, 500
 """Where the answers that mean the same begin."""

@@ -22,17 +22,23 @@ from callboard.clock import Clock
 from callboard.company.bus import Bus
 from callboard.company.roster import Roster
 from callboard.config import Config
+from callboard.desk.following import FollowingDesk
 from callboard.desk.inbox import InboxDesk
 from callboard.desk.pages import read_page
 from callboard.desk.runs import RunsDesk
+from callboard.desk.story import StoryDesk
 from callboard.desk.talk import TalkDesk, entry_place, log_row
+from callboard.desk.templates import TemplatesDesk
+from callboard.desk.triggers import TriggersDesk
 from callboard.desk.workflows import WorkflowsDesk
 from callboard.errors import BadInput, CallboardError
 from callboard.folder import FolderLock
 from callboard.ids import Position, PrincipalId, Tenant
-from callboard.publisher import Publisher
+from callboard.publish.library import Library
+from callboard.publish.publisher import Publisher
 from callboard.runs.runs import Runs
-from callboard.store import Finding, Head, LogEntry, Pruned, Retention, Store
+from callboard.store.port import Finding, Head, LogEntry, Pruned, Retention, Store
+from callboard.triggers.triggers import Triggers
 from callboard.web import wire
 
 _log = structlog.get_logger("callboard.desk")
@@ -48,13 +54,15 @@ RECORD_WITHIN = 5.0
 _DOWN = {State.QUARANTINED.value, State.BACKING_OFF.value}
 
 FIXES = {
-    "bots": "Mend its file in bots/, then: callboard bots restart NAME.",
+    "bots": "Mend the file in bots/, then: callboard bots reload, or callboard bots restart NAME.",
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
     "lock": "Stop the server and start it again; until then a second one could start on the same data.",
     "awake runs": "The server's log has the fault; `callboard runs pause RUN`, or cancel, tries it again.",
     "projections": "Stop the server and run: callboard rebuild.",
     "runs": "Start the server again, which takes up every run; end one for good: callboard runs cancel RUN.",
+    "triggers": "Start the server again, which sets all of them; its log says what keeps one from it.",
+    "versions": "Restore a backup from before; runs of such a version do not go on, and none starts.",
     "disk": "Make room on the disk, or let retention take old facts: [retention] in config/callboard.toml.",
 }
 
@@ -78,11 +86,18 @@ class FrontDesk:
         roster: Roster,
         runs: Runs,
         publisher: Publisher,
+        library: Library,
+        triggers: Triggers,
     ) -> None:
         self.talk = TalkDesk(store, bus, roster)
-        self.runs = RunsDesk(store, runs, publisher)
+        self._roster = roster
+        self.story = StoryDesk(store, publisher)
+        self.runs = RunsDesk(store, runs, self.story)
+        self.following = FollowingDesk(store, bus.board.onlookers)
         self.inbox = InboxDesk(store, bus, self.talk)
-        self.workflows = WorkflowsDesk(store)
+        self.workflows = WorkflowsDesk(store, publisher)
+        self.templates = TemplatesDesk(store, library, self.workflows)
+        self.triggers = TriggersDesk(store, triggers, clock)
         self._run_actors = runs
         self._config = config
         self._version = version
@@ -114,7 +129,7 @@ class FrontDesk:
     async def doctor(self, *, full: bool) -> wire.DoctorReport:
         checks = [self._readiness(), *await self._actors(), self._ownership(), disk(self._config.data_folder)]
         try:
-            found = await self._store.check(full=full)
+            found = [await self.triggers.finding(), *await self._store.check(full=full)]
         except CallboardError as error:
             found = [Finding("database", ok=False, detail=error.message)]
         return report([*checks, *found], where="server")
@@ -192,9 +207,10 @@ class FrontDesk:
         return Finding("awake runs", ok=not down, detail="; ".join(down) or f"{self._run_actors.awake} awake")
 
     def _bots(self) -> Finding:
-        """Say which bots do not work; those whose code is gone are absent, and their messages wait."""
+        """Say which bots do not work, or could not be loaded; of those that are absent messages wait."""
         listed = [one for one in self._bus.listing() if one.state != "removed"]
         down = [f"{one.name} is {one.state} ({one.last_error})" for one in listed if one.state in _DOWN]
+        down += [f"not loaded: {fault}" for fault in self._roster.faults]
         absent = [one.name for one in listed if one.state == "absent"]
         said = f"{len(listed)} on the board" + (f", absent: {', '.join(absent)}" if absent else "")
         return Finding("bots", ok=not down, detail="; ".join(down) or said)

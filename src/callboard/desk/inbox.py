@@ -12,7 +12,7 @@ from callboard.company.sitting import Delivered
 from callboard.desk.talk import TalkDesk
 from callboard.ids import Position, PrincipalId
 from callboard.messages import To
-from callboard.store import Head, Store
+from callboard.store.port import Head, Store
 from callboard.units import seconds
 from callboard.web import inbox, talk
 from callboard.web.api.event import Event

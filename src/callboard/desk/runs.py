@@ -6,40 +6,38 @@ store.
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from callboard.desk.pages import read_page
-from callboard.errors import NotFound
-from callboard.events import WorkflowCompleted, run_stream
+from callboard.desk.story import ROW, StoryDesk, run_row
+from callboard.errors import Conflict, NotFound
+from callboard.facts.events import WorkflowCompleted, run_stream
 from callboard.ids import Position, PrincipalId, Version, WaitId
-from callboard.outcome import Failure
-from callboard.publisher import Publisher
 from callboard.run import commands
-from callboard.runrows import AttemptRow, DecisionRow, RunQuery, RunRow
-from callboard.runs.runs import Runs
+from callboard.runs.decided import decided
+from callboard.runs.forks import Wanted
+from callboard.runs.runs import Began, Runs
 from callboard.runs.runturn import Waited
 from callboard.runs.runwords import Standing
 from callboard.steps.approval import Asked
-from callboard.store import Event, Store, Wait
-from callboard.web import runs, wire
-from callboard.web.workflows import FaultRow
+from callboard.store.port import Store, Wait
+from callboard.store.runrows import RunQuery, RunRow
+from callboard.web import runs, story, wire
 
 MOST_ROWS = 10_000
 """Steps, events and decisions of a run that one answer holds at most."""
-PAGE = 500
-ROW = 500
-"""Bytes of a row beside what a step put into it."""
+MOST_HOLDERS = 10
+"""Runs that are named to one that waits for a place of theirs."""
 
 
 class RunsDesk:
     """What the house says of runs."""
 
-    def __init__(self, store: Store, runs_: Runs, publisher: Publisher) -> None:
+    def __init__(self, store: Store, runs_: Runs, story_: StoryDesk) -> None:
         self._store = store
-        self._publisher = publisher
+        self._story = story_
         self._runs = runs_
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
@@ -65,25 +63,35 @@ class RunsDesk:
         return runs.RunPage(data=rows, next=None if next_ is None else head.cursor(next_))
 
     async def run(self, run: str, include: set[str]) -> runs.RunDetail:
-        row = await self._must_be(run)
-        steps = await self._steps(run) if "steps" in include else None
-        events = await self._events(run) if "events" in include else None
-        decisions = await self._decisions(run) if "decisions" in include else None
+        row = await self._story.must_be(run)
+        whole = story.StoryQuery(limit=MOST_ROWS)
+        steps = await self._story.steps(run, whole) if "steps" in include else None
+        events = await self._story.events(run, whole) if "events" in include else None
+        decisions = await self._story.decisions(run, whole) if "decisions" in include else None
+        context = await self._story.context(run) if "context" in include else None
         told = {"steps": steps, "events": events, "decisions": decisions}
         return runs.RunDetail(
             **msgspec.structs.asdict(run_row(row)),
             output=await self._output(row),
-            steps=None if steps is None else steps[0],
-            events=None if events is None else events[0],
-            decisions=None if decisions is None else decisions[0],
-            cut=[part for part, found in told.items() if found is not None and found[1]],  # type: ignore[misc]
+            steps=None if steps is None else steps.data,
+            events=None if events is None else events.data,
+            decisions=None if decisions is None else decisions.data,
+            context=context,
+            queue=self._queue(run),
+            cut=[part for part, page in told.items() if page is not None and page.next],  # type: ignore[misc]
         )
 
-    async def _must_be(self, run: str) -> RunRow:
-        row = await self._store.run(run)
-        if row is None:
-            raise NotFound(f"There is no run {run}.", run=run)
-        return row
+    def _queue(self, run: str) -> runs.Queue | None:
+        standing = self._runs.crowds.standing(run)
+        if standing is None:
+            return None
+        behind = (standing.ahead or standing.holders)[-1:]
+        return runs.Queue(
+            limit=standing.limit,
+            place=len(standing.ahead) + 1,
+            behind=behind[0] if behind else "",
+            holders=list(standing.holders[:MOST_HOLDERS]),
+        )
 
     async def _output(self, row: RunRow) -> object:
         if row.status != "completed":
@@ -93,47 +101,6 @@ class RunsDesk:
             if isinstance(event.fact, WorkflowCompleted):
                 return event.fact.final_output
         return None
-
-    async def _steps(self, run: str) -> tuple[list[runs.StepRow], bool]:
-        async def read(after: Position | None, limit: int) -> list[AttemptRow]:
-            return await self._store.attempts(run, after or Position(0), limit)
-
-        found, more = await read_page(read, None, MOST_ROWS, lambda row: (row.started, row.bytes + ROW))
-        return [step_row(row) for row in found], more is not None
-
-    async def _events(self, run: str) -> tuple[list[runs.EventRow], bool]:
-        stream = run_stream(run)
-
-        async def read(after: Position | None, limit: int) -> list[Event]:
-            return await self._store.events(stream, Version(after or 0), limit)
-
-        def place_and_size(event: Event) -> tuple[Position, int]:
-            return Position(event.version), len(msgspec.json.encode(event.fact)) + ROW
-
-        found, more = await read_page(read, None, MOST_ROWS, place_and_size)
-        return [event_row(event) for event in found], more is not None
-
-    async def _decisions(self, run: str) -> tuple[list[runs.DecisionRow], bool]:
-        found: list[DecisionRow] = []
-        after = Position(0)
-        while len(found) < MOST_ROWS and (page := await self._store.decisions(run, after, PAGE)):
-            found += page
-            after = page[-1].position
-        names = runs.DecisionRow.__struct_fields__
-        rows = [runs.DecisionRow(**{name: getattr(row, name) for name in names}) for row in found]
-        return rows, len(found) >= MOST_ROWS
-
-    # ── publishing ───────────────────────────────────────────────────────────────────────────────────────
-
-    async def publish(self, text: str, principal: PrincipalId) -> runs.Published:
-        published, warnings = await self._publisher.publish(text, principal=principal)
-        return runs.Published(
-            name=published.name,
-            version=published.version,
-            created=published.created,
-            activated=published.activated,
-            warnings=[FaultRow(**msgspec.structs.asdict(fault)) for fault in warnings],
-        )
 
     # ── doing ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,14 +114,11 @@ class RunsDesk:
             version=request.version,
             request=request.request_id,
         )
-        return runs.Started(
-            run_id=began.run,
-            workflow=began.workflow,
-            version=began.version,
-            status=began.status,  # type: ignore[arg-type]  # the machine's words are these
-            url=f"{wire.API}/runs/{began.run}",
-            repeated=began.repeated,
-        )
+        return _started(began)
+
+    async def fork(self, run: str, request: story.ForkRequest, *, principal: PrincipalId) -> runs.Started:
+        wanted = Wanted(run, request.step, request.input)
+        return _started(await self._runs.fork_run(wanted, principal=principal, request=request.request_id))
 
     async def pause(self, run: str, principal: PrincipalId) -> runs.Standing:
         return await self._do(run, commands.Pause(principal), principal)
@@ -164,6 +128,10 @@ class RunsDesk:
 
     async def cancel(self, run: str, reason: str, principal: PrincipalId) -> runs.Standing:
         return await self._do(run, commands.Cancel(principal, reason), principal)
+
+    async def delete(self, run: str, principal: PrincipalId) -> runs.Deleted:
+        await self._runs.delete(run, principal=principal)
+        return runs.Deleted(run_id=run)
 
     async def retry(self, run: str, principal: PrincipalId) -> runs.Standing:
         return await self._do(run, commands.Reopen(principal), principal)
@@ -191,11 +159,17 @@ class RunsDesk:
     async def decide(
         self, approval: str, request: runs.DecisionRequest, principal: PrincipalId
     ) -> runs.Standing:
-        waited = msgspec.json.decode((await self._waiting(approval)).data, type=Waited)
         by = request.by or principal
-        found = await self._runs.decide(
-            waited, request.decision, by=by, comment=request.comment, principal=principal
-        )
+        try:
+            waited = msgspec.json.decode((await self._waiting(approval)).data, type=Waited)
+            found = await self._runs.decide(
+                waited, request.decision, by=by, comment=request.comment, principal=principal
+            )
+        except (NotFound, Conflict) as error:
+            told = await decided(self._store, WaitId(UUID(approval)))
+            if told is None:
+                raise
+            raise Conflict(f"This was decided already: {told}.", approval=approval) from error
         return standing(found)
 
     async def _waiting(self, approval: str) -> Wait:
@@ -208,6 +182,17 @@ class RunsDesk:
         return found
 
 
+def _started(began: Began) -> runs.Started:
+    return runs.Started(
+        run_id=began.run,
+        workflow=began.workflow,
+        version=began.version,
+        status=began.status,  # type: ignore[arg-type]  # the machine's words are these
+        url=f"{wire.API}/runs/{began.run}",
+        repeated=began.repeated,
+    )
+
+
 def standing(found: Standing) -> runs.Standing:
     """Say how a run stands."""
     return runs.Standing(
@@ -215,52 +200,6 @@ def standing(found: Standing) -> runs.Standing:
         workflow=found.workflow,
         status=found.status,  # type: ignore[arg-type]  # the machine's words are these
         paused_by=found.paused_by,
-    )
-
-
-def run_row(row: RunRow) -> runs.RunRow:
-    """Return a run as it crosses the door."""
-    return runs.RunRow(
-        id=row.id,
-        workflow=row.workflow,
-        version=row.version,
-        status=row.status,
-        paused_by=row.paused_by,
-        principal=row.principal,
-        parent=row.parent,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        error=_error(row.error),
-        reason=row.reason,
-        position=row.started,
-    )
-
-
-def step_row(row: AttemptRow) -> runs.StepRow:
-    """Return an attempt as it crosses the door."""
-    return runs.StepRow(
-        step=row.step,
-        iteration=row.iteration,
-        attempt=row.attempt,
-        status=row.status,
-        input=row.input,
-        output=row.output,
-        error=_error(row.error),
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        position=row.started,
-    )
-
-
-def event_row(event: Event) -> runs.EventRow:
-    """Return a fact of a run as it crosses the door."""
-    return runs.EventRow(
-        position=event.position,
-        cause=event.cause,
-        version=event.version,
-        type=event.type,
-        at=event.at,
-        data=msgspec.to_builtins(event.fact),
     )
 
 
@@ -279,10 +218,3 @@ def approval_row(wait: Wait) -> runs.ApprovalRow:
         since=waited.since,
         expires_at=wait.due_at,
     )
-
-
-def _error(failure: Failure | None) -> runs.ErrorRow | None:
-    if failure is None:
-        return None
-    details: dict[str, Any] = dict(failure.details)
-    return runs.ErrorRow(code=failure.code, message=failure.message, details=details)

@@ -18,11 +18,11 @@ from callboard.company.listing import Listing
 from callboard.company.roster import Roster
 from callboard.desk.pages import read_page
 from callboard.errors import NotFound, RecipientUnknown
+from callboard.facts.membership import matches
 from callboard.ids import LOCAL_USER, SYSTEM, BotName, ChannelName, MessageId, Position, PrincipalId
-from callboard.membership import matches
 from callboard.messages import Message, To
 from callboard.spelling import no_such
-from callboard.store import Audited, AuditQuery, ChannelRow, DeadLetter, LogEntry, Store, Subscription
+from callboard.store.port import Audited, AuditQuery, ChannelRow, DeadLetter, LogEntry, Store, Subscription
 from callboard.units import seconds
 from callboard.web import talk, wire
 

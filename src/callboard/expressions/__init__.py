@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from callboard.expressions.calls import ALL_CHECKS as CHECKS
 from callboard.expressions.calls import ALL_FILTERS as FILTERS
+from callboard.expressions.keeping import seen_by
 from callboard.expressions.limits import Limits
 from callboard.expressions.parsing import is_template
 from callboard.expressions.rendering import (
@@ -46,6 +47,7 @@ __all__ = [
     "is_template",
     "resolve",
     "restored",
+    "seen_by",
     "stored",
     "template",
     "value",

@@ -22,13 +22,15 @@ guesses at what its own facts will have changed; a run of a thousand steps pays 
 
 Read in this order: `moves` (the tables of states), `state`, `commands` (what goes in and comes out),
 `deciding` (each command, and what every decision ends with), `attempts` (a step's own life), `edges` (joins),
-`going_back`, `stopping`, `leaving`; `evolving` is the fold and `work` one decision in the making. The facts
-themselves are in `callboard.events`.
+`going_back`, `stopping`, `queueing`, `leaving`, `parentage` and `children` (runs that steps start);
+`evolving` is the fold, `work` one decision in the making, `scope` what expressions see. The facts are in
+`callboard.facts.events`.
 """
 
 from __future__ import annotations
 
 from callboard.run.commands import (
+    Admit,
     Answered,
     AttemptEnded,
     Cancel,
@@ -43,6 +45,8 @@ from callboard.run.commands import (
     Give,
     GiveUp,
     GoOn,
+    JoinQueue,
+    LeaveQueue,
     Limits,
     OpenWait,
     Pause,
@@ -61,14 +65,17 @@ from callboard.run.commands import (
 )
 from callboard.run.deciding import decide
 from callboard.run.evolving import evolve
+from callboard.run.scope import Around, seen
 from callboard.run.state import RunState, StepState, key_of
 
-REVISION = 1
+REVISION = 2
 """Of the fold: it grows when `evolve` or the shape of the state changes; older snapshots are passed over."""
 
 __all__ = [
     "REVISION",
+    "Admit",
     "Answered",
+    "Around",
     "AttemptEnded",
     "Cancel",
     "CancelAttempt",
@@ -82,6 +89,8 @@ __all__ = [
     "Give",
     "GiveUp",
     "GoOn",
+    "JoinQueue",
+    "LeaveQueue",
     "Limits",
     "OpenWait",
     "Pause",
@@ -102,4 +111,5 @@ __all__ = [
     "decide",
     "evolve",
     "key_of",
+    "seen",
 ]

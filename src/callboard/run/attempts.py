@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import msgspec
 
-from callboard import events
 from callboard.errors import ExpressionFailed, Unencodable
-from callboard.expressions import Placed, Stored, stored
-from callboard.outcome import Child, Done, Fail, Failure, Outcome, Retry, Wait
-from callboard.plan import PlannedStep, Retrying
-from callboard.run import commands, stopping
+from callboard.expressions import Placed, Stored, seen_by, stored
+from callboard.facts import events
+from callboard.facts.link_events import ResourcesLinked
+from callboard.outcome import Done, Fail, Failure, Outcome, Retry, Wait
+from callboard.planning.plan import PlannedStep, Retrying
+from callboard.run import commands, parentage, stopping
 from callboard.run.edges import Spread
 from callboard.run.going_back import go_back, look_back
 from callboard.run.leaving import leave, wait_timer
 from callboard.run.state import StepState, entry, key_of
 from callboard.run.work import Work, bounded, plain
 from callboard.units import LONGEST
+
+LATER = frozenset({"item", "now"})
+"""What a condition that is looked at later sees as it is then."""
 
 # ── the beginning ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -34,6 +38,7 @@ def begin(work: Work, id_: str) -> int:
     if first or planned.retry.rerender:
         try:
             told, size = _rendered(work, planned, step, attempt)
+            work.size += size
         except (ExpressionFailed, Unencodable) as error:
             fail(work, id_, Failure(error.code, error.message))
             return 0
@@ -51,7 +56,9 @@ def begin(work: Work, id_: str) -> int:
         work.emit(events.AttemptStarted(id_, work.now, attempt, step.iteration))
     key = key_of(work.state.run, id_, step.iteration)
     work.wants.append(
-        commands.StartAttempt(id_, step.iteration, attempt, Stored(*told), key, planned.timeout)
+        commands.StartAttempt(
+            id_, step.iteration, attempt, Stored(*told), key, planned.timeout, planned.consensus
+        )
     )
     return size
 
@@ -61,7 +68,11 @@ def _rendered(
 ) -> tuple[tuple[Any, tuple[Placed, ...]], int]:
     scope = work.scope(step)
     scope["run"]["attempt"] = attempt
-    kept = stored(planned.parameters.render(scope))
+    given = planned.parameters.render(scope)
+    if planned.kind.looks_later and isinstance(given, dict):
+        for name, one in planned.conditions.items():
+            given[name] = {"text": one.text, "sees": seen_by(one, scope, apart=LATER)}
+    kept = stored(given) if planned.parameters.secrets else Stored(given)
     value, size = plain(kept.value)
     return (value, kept.secrets), size
 
@@ -89,7 +100,9 @@ def retry(work: Work, id_: str, outcome: Retry, luck: float) -> None:
         return
     leave(work, id_)
     due = work.now + timedelta(seconds=pause(planned.retry, step.faults + 1, outcome.after, luck))
-    work.emit(events.AttemptRetried(id_, work.now, _told(outcome.error), due, step.iteration, step.attempt))
+    work.emit(
+        events.AttemptRetried(id_, work.now, _told(work, outcome.error), due, step.iteration, step.attempt)
+    )
     work.wants.append(commands.SetTimer(commands.Timer("retry", id_, step.iteration, step.attempt), due))
 
 
@@ -111,6 +124,7 @@ def wait(work: Work, id_: str, outcome: Wait) -> None:
     if isinstance(kept, Failure):
         fail(work, id_, kept)
         return
+    work.size += 2 * kept[1]  # its row holds it, too
     given = msgspec.convert(kept[0], Wait)
     wrong = _endless(given)
     if wrong:
@@ -121,7 +135,11 @@ def wait(work: Work, id_: str, outcome: Wait) -> None:
     asked = events.ApprovalAsked if given.what == "approval" else events.StepWaiting
     work.emit(asked(id_, work.now, given, step.iteration, step.attempt))
     if given.child is not None:
-        _start_child(work, id_, step, given.child, waited=True)
+        parentage.start_child(work, id_, step, given.child, waited=True)
+    elif given.batch is not None:
+        none_at_all = parentage.none_at_all(work, id_, given.batch)
+        if none_at_all is not None:
+            complete(work, id_, none_at_all)
     elif given.what not in {"timer", "hold"}:
         work.wants.append(commands.OpenWait(id_, step.iteration, step.waits, given))
     if given.until is not None:
@@ -133,13 +151,28 @@ def wait(work: Work, id_: str, outcome: Wait) -> None:
 
 def _endless(given: Wait) -> str:
     """Say what is wrong with a wait that could not end: a run is not stranded by a step's slip."""
-    if (given.what == "child") is (given.child is None):
+    if (given.what == "child") is (given.child is None and given.batch is None):
         return "A step waits for a child run, and says so, or for something else."
     if given.what == "timer" and given.until is None:
         return "A step that waits for a time must say which."
     if given.until is not None and given.until.tzinfo is None:
         return "A step waits until a time that has no zone."
+    try:
+        if given.until is not None:
+            given.until.astimezone(UTC)
+    except OverflowError:
+        return "A step waits until a time that no clock shows."
     return ""
+
+
+def waits_for_signal(work: Work, name: str) -> str | None:
+    """Return the step that waits for a signal; the first in the order of the file, if several do."""
+    for id_ in work.plan.flow.order:
+        step = work.state.steps.get(id_)
+        wait = None if step is None else step.wait
+        if wait is not None and wait.what == "signal" and wait.key == name:
+            return id_
+    return None
 
 
 def use_signal(work: Work, id_: str, body: object) -> None:
@@ -148,11 +181,6 @@ def use_signal(work: Work, id_: str, body: object) -> None:
     name = step.wait.key if step.wait is not None else ""
     work.emit(events.WaitAnswered(id_, work.now, signal=name, iteration=step.iteration))
     complete(work, id_, Done(body))
-
-
-def _start_child(work: Work, id_: str, step: StepState, child: Child, *, waited: bool) -> None:
-    work.emit(events.ChildStarted(id_, work.now, child.run, child.workflow, waited, step.iteration))
-    work.wants.append(commands.StartChild(id_, step.iteration, child, waited))
 
 
 # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -177,11 +205,13 @@ def complete(work: Work, id_: str, outcome: Done) -> None:
     if outcome.agreement is not None:
         work.emit(events.ConsensusCalculated(id_, work.now, outcome.agreement, step.iteration))
     if outcome.child is not None:
-        _start_child(work, id_, step, outcome.child, waited=False)
+        parentage.start_child(work, id_, step, outcome.child, waited=False)
+    if outcome.links:
+        work.emit(ResourcesLinked(id_, work.now, outcome.links, step.iteration, step.attempt))
     made = events.StepCompleted(id_, work.now, output, step.iteration, step.attempt, bytes=size)
     if state.bytes + size > work.limits.context:
         work.emit(made)
-        stopping.ruin(work, _too_much(work), step=id_)
+        stopping.ruin(work, stopping.too_much(work), step=id_)
         return
     state.seen[id_] = entry("completed", step, attempt=step.attempt, output=output)
     again = look_back(work, planned, step)
@@ -195,19 +225,11 @@ def complete(work: Work, id_: str, outcome: Done) -> None:
     spread.skips()
 
 
-def _too_much(work: Work) -> Failure:
-    return Failure(
-        "CONTEXT_TOO_LARGE",
-        f"All that the run's expressions can see has passed {work.limits.context:,} bytes: keep large "
-        "outputs elsewhere, and only what leads to them here.",
-    )
-
-
 def fail(work: Work, id_: str, error: Failure) -> None:
     """Let a step fail, and follow what that leads to."""
     leave(work, id_)
     state, step, planned = work.state, work.state.step(id_), work.planned(id_)
-    told = _told(error)
+    told = _told(work, error)
     state.seen[id_] = entry("failed", step, attempt=step.attempt, error=told)
     spread = Spread(work)
     edges = spread.ends(planned, "failed")
@@ -223,13 +245,19 @@ def fail(work: Work, id_: str, error: Failure) -> None:
         stopping.stop(work, id_)
 
 
-def _told(error: Failure) -> Failure:
+def _told(work: Work, error: Failure) -> Failure:
     """Return an error as it can be kept."""
     try:
-        details = plain(dict(error.details))[0]
+        details, size = plain(dict(error.details))
     except (Unencodable, TypeError, ValueError):
-        details = {}
-    return Failure(error.code, error.message[:_LONGEST_MESSAGE], details)
+        details, size = {}, 0
+    if size > _MOST_DETAILS:
+        details = {"left_out": f"{size:,} bytes: an error keeps {_MOST_DETAILS:,}"}
+    work.size += 2 * min(size, _MOST_DETAILS)
+    code, message = (text.encode(errors="backslashreplace").decode() for text in (error.code, error.message))
+    return Failure(code[:_LONGEST_CODE], message[:_LONGEST_MESSAGE], details)
 
 
-_LONGEST_MESSAGE = 10_000
+_LONGEST_CODE, _LONGEST_MESSAGE = 200, 10_000
+_MOST_DETAILS = 1 << 20
+"""Bytes; what is further down in the same turn holds them once more."""

@@ -7,13 +7,18 @@ committed; wants that are rows (timers, waits, children) belong into the same co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
 from callboard.expressions import Stored
+from callboard.facts.child_events import Given, Origin
+from callboard.facts.crowd_events import Crowded
+from callboard.facts.forked import Forked
 from callboard.outcome import Child, Failure, Outcome, Wait
+from callboard.workflow.definition import Consensus
 
 EndStatus = Literal["completed", "failed", "cancelled"]
 
@@ -21,11 +26,13 @@ EndStatus = Literal["completed", "failed", "cancelled"]
 class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a timer is for. One that comes due for something that is over does nothing."""
 
-    kind: Literal["retry", "wait", "timeout", "deadline"]
+    kind: Literal["retry", "wait", "timeout", "deadline", "cancel", "replaced"]
     step: str = ""
     iteration: int = 0
     number: int = 0
     """Of the attempt that failed, or of the wait."""
+    by: str = ""
+    """The run that takes the place of the one that is told."""
 
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -39,6 +46,18 @@ class Start(msgspec.Struct, frozen=True):
     trigger: Any = None
     envelope: Any = None
     principal: str = ""
+    forked: Forked | None = None
+    """What it takes over from another run, if it is forked."""
+    origin: Origin | None = None
+    """The step of another run that starts it, if one does."""
+    vars: Mapping[str, Any] = {}
+    """What it begins with beside the variables of its definition."""
+    crowded: Crowded | None = None
+    """How it found the others under its concurrency key, if it has one."""
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """The turn of a run that stood in a queue has come."""
 
 
 class GoOn(msgspec.Struct, frozen=True):
@@ -68,6 +87,8 @@ class Answered(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     """Nothing: it is not enough yet, the step waits on."""
     luck: float = 1.0
+    message: int | None = None
+    """The position of the message that it is, of which a run makes use but once."""
 
 
 class ChildHasEnded(msgspec.Struct, frozen=True):
@@ -79,12 +100,15 @@ class ChildHasEnded(msgspec.Struct, frozen=True):
     status: EndStatus
     output: Any = None
     error: Failure | None = None
+    given: Given = Given()
 
 
 class TimerDue(msgspec.Struct, frozen=True):
     """A timer came due."""
 
     timer: Timer
+    outcome: Outcome | None = None
+    """What that makes of its step, where whoever knows its kind says so; else it is as its wait says."""
 
 
 class Give(msgspec.Struct, frozen=True):
@@ -140,6 +164,7 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 Command = (
     Start
+    | Admit
     | GoOn
     | AttemptEnded
     | Answered
@@ -170,6 +195,8 @@ class StartAttempt(msgspec.Struct, frozen=True):
     """The idempotency key: the same for all attempts of this iteration."""
     timeout: float
     """Seconds. Past them the attempt came to `Retry`, with TIMEOUT: time-outs are passing faults."""
+    consensus: Consensus | None = None
+    """Of an ask: how answers become one."""
 
 
 class CancelAttempt(msgspec.Struct, frozen=True):
@@ -208,6 +235,7 @@ class CloseWait(msgspec.Struct, frozen=True):
     step: str
     iteration: int
     number: int
+    wait: Wait | None = None
 
 
 class StartChild(msgspec.Struct, frozen=True):
@@ -217,6 +245,8 @@ class StartChild(msgspec.Struct, frozen=True):
     iteration: int
     child: Child
     waited: bool
+    origin: Origin
+    vars: Mapping[str, Any] = {}
 
 
 class CancelChild(msgspec.Struct, frozen=True):
@@ -224,6 +254,16 @@ class CancelChild(msgspec.Struct, frozen=True):
 
     step: str
     run: str
+
+
+class JoinQueue(msgspec.Struct, frozen=True):
+    """Tell the run when its turn has come."""
+
+    crowded: Crowded
+
+
+class LeaveQueue(msgspec.Struct, frozen=True):
+    """The run does not wait for its turn any more."""
 
 
 class End(msgspec.Struct, frozen=True):
@@ -241,6 +281,8 @@ Want = (
     | CloseWait
     | StartChild
     | CancelChild
+    | JoinQueue
+    | LeaveQueue
     | End
 )
 
@@ -270,6 +312,10 @@ class Decision(msgspec.Struct, frozen=True):
     """There is more to start than one commit should hold: commit, then say `GoOn`."""
     stale: bool = False
     """The command was about something that is over, so nothing follows from it."""
+    starved: bool = False
+    """Something is ready for which there was no room: say `GoOn` when there is."""
+    size: int = 0
+    """Bytes in the facts, but for those that say their own; a turn holds 8 MiB."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,6 +325,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 10 << 20
     events: int = 50_000
     iterations: int = 1_000
+    """How often a step is done again, whoever goes back to it: as often as one `again` may."""
     signals: int = 1_000
     answers: int = 1_000
     """To one wait of a step."""

@@ -11,16 +11,18 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from callboard import events
 from callboard.errors import WrongState
-from callboard.outcome import Done, Fail, Failure
-from callboard.plan import Plan
-from callboard.run import attempts, commands, stopping
+from callboard.facts import events
+from callboard.outcome import Fail, Failure, Outcome
+from callboard.planning.plan import Plan
+from callboard.run import attempts, children, commands, queueing, stopping
 from callboard.run.commands import Command, Decision, Limits, SetTimer, Timer
-from callboard.run.leaving import leave
+from callboard.run.forking import openings, skip_the_doomed
+from callboard.run.leaving import cancel_children, leave
 from callboard.run.moves import ENDED
+from callboard.run.scope import Around
 from callboard.run.state import RunState, StepState
-from callboard.run.work import Work, plain
+from callboard.run.work import Room, Work, anywhere, plain
 
 TIMEOUT = Timer("timeout")
 _LIMITS = Limits()
@@ -30,17 +32,26 @@ _SAME = 0.001  # seconds: what counting in parts may differ by
 
 
 def decide(
-    state: RunState, plan: Plan, command: Command, now: datetime, limits: Limits = _LIMITS
+    state: RunState,
+    plan: Plan,
+    command: Command,
+    now: datetime,
+    limits: Limits = _LIMITS,
+    room: Room = anywhere,
+    around: Around | None = None,
 ) -> Decision:
-    """Decide what follows from a command. The state is taken along: it is the one after the events."""
-    work = Work(state, plan, now, limits)
-    before = None if isinstance(command, commands.Recover) else _time_out(state, plan)
+    """Decide what follows from a command. The state is taken along: it is the one after the events.
+
+    `around` is what the steps of an item or a round see beside their own.
+    """
+    work = Work(state, plan, now, limits, room, around)
+    before = None if isinstance(command, commands.Recover) else _busy(state)
     _HANDLE[type(command)](work, command)
-    begins = isinstance(command, (commands.GoOn, commands.Recover))
+    begins = isinstance(command, (commands.GoOn, commands.Recover, commands.Admit))
     if begins or (work.events and state.status != "pending"):
         _go_on(work)
     _watch(work, before)
-    return Decision(work.events, work.wants, work.rulings, work.more, work.stale)
+    return Decision(work.events, work.wants, work.rulings, work.more, work.stale, work.starved, work.size)
 
 
 # ── what every decision ends with ────────────────────────────────────────────────────────────────────────
@@ -49,11 +60,12 @@ def decide(
 def _go_on(work: Work) -> None:
     """Start what is ready, end the run if nothing is left, or say that it waits for a person."""
     state = work.state
-    if state.ended or state.status in {"new", "crashed"}:
+    if state.ended or state.status in {"new", "crashed"} or queueing.held_back(work):
         return
     if state.paused_by != "operator":
         if state.status == "paused" and _moves(state):
             work.emit(events.WorkflowResumed(work.now))
+        children.go_on(work)
         _start_ready(work)
         if state.status in ENDED:
             return
@@ -72,37 +84,47 @@ def _moves(state: RunState) -> bool:
 
 def _start_ready(work: Work) -> None:
     state, limits = work.state, work.limits
-    size = 0
+    size = passed = 0
     while True:
         if state.events >= limits.events and state.alive:
             said = f"The run has passed {limits.events:,} events: split it into runs of their own."
             stopping.ruin(work, Failure("RUN_TOO_LONG", said))
             return
-        if not state.ready or state.active >= work.plan.max_parallel:
+        if passed >= len(state.ready) or state.active >= work.plan.max_parallel:
             return
         if len(work.events) >= limits.facts_at_once or size >= limits.bytes_at_once:
             work.more = True
             return
-        size += attempts.begin(work, state.ready[0])
+        next_, left = state.ready[passed], len(state.ready) - 1
+        if not work.room(work.planned(next_).kind.name):
+            work.starved = True
+            passed += 1  # what needs no room may pass
+            continue
+        size += attempts.begin(work, next_)
         if state.ended:
             return
+        if len(state.ready) != left:
+            passed = 0  # it could not begin, and its failure has altered what is ready
 
 
 def _time_out(state: RunState, plan: Plan) -> datetime | None:
     """Return when the run's time will be up, if attempts go on running."""
-    if state.busy_since is None:
-        return None
-    return state.busy_since + timedelta(seconds=plan.timeout - state.busy)
+    since = state.busy_since
+    return None if since is None else since + timedelta(seconds=plan.timeout - state.busy)
 
 
-def _watch(work: Work, before: datetime | None) -> None:
+def _busy(state: RunState) -> tuple[datetime, float] | None:
+    """Return since when attempts run, and for how long others did before; nothing while none does."""
+    return None if state.busy_since is None else (state.busy_since, state.busy)
+
+
+def _watch(work: Work, before: tuple[datetime, float] | None) -> None:
     """Have the time in which attempts run watched, while any does."""
-    after = _time_out(work.state, work.plan)
+    after = _busy(work.state)
     if after is None:
-        if before is not None:
-            work.wants.append(commands.DropTimer(TIMEOUT))
-    elif before is None or abs((after - before).total_seconds()) > _SAME:
-        work.wants.append(SetTimer(TIMEOUT, after))
+        work.wants += [] if before is None else [commands.DropTimer(TIMEOUT)]
+    elif before is None or abs((after[0] - before[0]).total_seconds() - (after[1] - before[1])) > _SAME:
+        work.wants.append(SetTimer(TIMEOUT, after[0] + timedelta(seconds=work.plan.timeout - after[1])))
 
 
 # ── the commands of a run's own life ─────────────────────────────────────────────────────────────────────
@@ -112,7 +134,9 @@ def _start(work: Work, command: commands.Start) -> None:
     state, plan = work.state, work.plan
     if state.status != "new":
         raise WrongState(f"Run {state.run} has been started before.", status=state.status)
-    variables, some = plain(dict(plan.vars))
+    forked = command.forked
+    puts = {} if forked is None else {put.name: put.value for put in forked.puts}
+    variables, some = plain({**plan.vars, **command.vars, **puts})
     trigger, more = plain(command.trigger)
     work.emit(
         events.WorkflowStarted(
@@ -123,11 +147,17 @@ def _start(work: Work, command: commands.Start) -> None:
             trigger=trigger,
             envelope=plain(command.envelope)[0],
             principal=command.principal,
-            vars=variables,
-            starts=plan.flow.starts,
+            vars=variables if forked is None else plain({**plan.vars, **command.vars})[0],
+            starts=plan.flow.starts if forked is None else openings(plan.flow, forked.taken),
             bytes=some + more,
+            origin=command.origin,
+            forked=forked,
+            crowded=command.crowded,
         )
     )
+    queueing.join(work, command.crowded)
+    if forked is not None:
+        skip_the_doomed(work)
     stopping.set_deadline(work)
 
 
@@ -161,34 +191,16 @@ def _answered(work: Work, command: commands.Answered) -> None:
     if size > work.limits.output or len(step.answers) >= work.limits.answers:
         said = f"an answer of {size:,} bytes after {len(step.answers):,} others is more than it takes"
         raise WrongState(f"Step {command.step} of run {work.state.run}: {said}.", status=work.state.status)
+    work.size += size
     if step.status == "waiting_approval":
         work.emit(
             events.ApprovalDecided(command.step, work.now, command.by, answer, iteration=step.iteration)
         )
     else:
-        work.emit(events.WaitAnswered(command.step, work.now, answer, command.by, iteration=step.iteration))
+        told = (answer, command.by, "", step.iteration, command.message)
+        work.emit(events.WaitAnswered(command.step, work.now, *told))
     if command.outcome is not None:
         attempts.settle(work, command.step, command.outcome, command.luck)
-
-
-def _child_ended(work: Work, command: commands.ChildHasEnded) -> None:
-    step = _live(work, command.step, command.iteration)
-    child = None if step is None or step.wait is None else step.wait.child
-    if step is None or child is None or child.run != command.run:
-        work.stale = True
-        return
-    work.emit(
-        events.ChildEnded(command.step, work.now, command.run, command.status, iteration=step.iteration)
-    )
-    if command.status == "completed":
-        attempts.complete(work, command.step, Done(command.output))
-        return
-    error = command.error
-    said = f"The run {command.run} of {child.workflow} was {command.status}."
-    if error is not None:
-        said = f"The run {command.run} of {child.workflow} failed: {error.message}"
-    details = {"run": command.run} if error is None else {"run": command.run, "code": error.code}
-    attempts.fail(work, command.step, Failure(f"CHILD_{command.status.upper()}", said, details))
 
 
 def _timer_due(work: Work, command: commands.TimerDue) -> None:
@@ -199,6 +211,10 @@ def _timer_due(work: Work, command: commands.TimerDue) -> None:
         _deadline_due(work)
     elif timer.kind == "timeout":
         _timeout_due(work)
+    elif timer.kind == "cancel":
+        _unwanted(work)
+    elif timer.kind == "replaced":
+        queueing.replaced(work, timer.by)
     elif timer.kind == "retry":
         step = _live(work, timer.step, timer.iteration)
         if step is None or step.retry_at is None or step.attempt != timer.number:
@@ -206,18 +222,17 @@ def _timer_due(work: Work, command: commands.TimerDue) -> None:
             return
         work.emit(events.AttemptDue(timer.step, work.now, timer.iteration))
     else:
-        _wait_due(work, timer)
+        _wait_due(work, timer, command.outcome)
 
 
-def _wait_due(work: Work, timer: Timer) -> None:
+def _wait_due(work: Work, timer: Timer, outcome: Outcome | None) -> None:
     step = _live(work, timer.step, timer.iteration)
     if step is None or step.wait is None or step.waits != timer.number:
         work.stale = True
         return
-    if step.wait.child is not None:
-        work.wants.append(commands.CancelChild(timer.step, step.wait.child.run))
+    cancel_children(work, timer.step, step)
     late = Fail(Failure("WAIT_EXPIRED", "What the step waited for has not happened in time."))
-    attempts.settle(work, timer.step, step.wait.expired or late, 1.0)
+    attempts.settle(work, timer.step, outcome or step.wait.expired or late, 1.0)
 
 
 def _deadline_due(work: Work) -> None:
@@ -229,6 +244,12 @@ def _deadline_due(work: Work) -> None:
     else:
         said = f"The run has not ended within its deadline of {allowed:g} seconds."
         stopping.ruin(work, Failure("RUN_TIMEOUT", said), recoverable=True)
+
+
+def _unwanted(work: Work) -> None:
+    origin = work.state.origin
+    by = "its parent" if origin is None else f"the run {origin.parent}"
+    stopping.cancel(work, by, "The run that waited for it does not any more.")
 
 
 def _timeout_due(work: Work) -> None:
@@ -257,23 +278,22 @@ def _give(work: Work, command: commands.Give) -> None:
     state, limits = work.state, work.limits
     body, size = plain(command.body)
     kept = sum(map(len, state.signals.values()))
-    if kept >= limits.signals or size > limits.output or state.bytes + size > limits.context:
+    at_once = attempts.waits_for_signal(work, command.name)
+    full = at_once is None and kept >= limits.signals
+    if full or size > limits.output or state.bytes + size > limits.context:
         message = (
             f"Run {state.run} keeps {kept:,} signals that no step has used, and this one of {size:,} bytes "
             "is more than it may hold."
         )
         raise WrongState(message, status=state.status)
     work.emit(events.SignalReceived(command.name, work.now, body, command.by, size))
-    for id_ in work.plan.flow.order:
-        step = state.steps.get(id_)
-        wait = None if step is None else step.wait
-        if wait is not None and wait.what == "signal" and wait.key == command.name:
-            attempts.use_signal(work, id_, state.signals[command.name][0].body)
-            return
+    if at_once is not None:
+        attempts.use_signal(work, at_once, state.signals[command.name][0].body)
 
 
 def _pause(work: Work, command: commands.Pause) -> None:
     _not_ended(work, "paused")
+    queueing.not_queued(work, "paused")
     state = work.state
     if state.paused_by == "operator" or state.status == "crashed":
         said = "is paused already" if state.paused_by else "has crashed"
@@ -313,6 +333,9 @@ def _cancel(work: Work, command: commands.Cancel) -> None:
 
 def _reopen(work: Work, command: commands.Reopen) -> None:
     state = work.state
+    if state.origin is not None and state.origin.waited:
+        said = f"{state.origin.step} of run {state.origin.parent} has used what run {state.run} came to"
+        raise WrongState(f"{said}, so it cannot be tried again: retry that run.", status=state.status)
     if state.status != "failed" or not state.recoverable:
         said = "failed in a way that trying again cannot mend" if state.error else f"is {state.status}"
         message = f"Run {state.run} {said}, so it cannot be tried again from where it failed."
@@ -358,10 +381,11 @@ def _give_up(work: Work, command: commands.GiveUp) -> None:
 
 _HANDLE: dict[type, Callable[[Work, Any], None]] = {
     commands.Start: _start,
+    commands.Admit: queueing.admit,
     commands.GoOn: _go,
     commands.AttemptEnded: _attempt_ended,
     commands.Answered: _answered,
-    commands.ChildHasEnded: _child_ended,
+    commands.ChildHasEnded: children.has_ended,
     commands.TimerDue: _timer_due,
     commands.Give: _give,
     commands.Pause: _pause,

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from callboard.events import Crossing, Result, Skip, StepSkipped
-from callboard.plan import Edge, PlannedStep
+from callboard.facts.crossings import Crossing, Result
+from callboard.facts.events import Skip, StepSkipped
+from callboard.planning.plan import Edge, PlannedStep
 from callboard.run.state import StepState
 from callboard.run.work import Work
 

@@ -12,14 +12,17 @@ from typing import Any
 
 import msgspec
 
-from callboard import events
 from callboard.errors import FactUnreadable
-from callboard.events import Crossing
 from callboard.expressions import Placed
-from callboard.facts import registered
+from callboard.facts import events, registered
+from callboard.facts.child_events import ChildEnded, ChildStarted
+from callboard.facts.crossings import Crossing
+from callboard.facts.crowd_events import WorkflowAdmitted
+from callboard.facts.link_events import ResourcesLinked
 from callboard.outcome import Wait
-from callboard.run import moves
+from callboard.run import moves, progressing
 from callboard.run.state import RunState, Signal, StepState, entry
+from callboard.run.taking_over import take_over
 
 
 def evolve(state: RunState, fact: msgspec.Struct) -> RunState:
@@ -60,6 +63,7 @@ def _enter(state: RunState, id_: str, fact: str, at: datetime) -> StepState:
             state.holds -= 1
         else:
             state.waiting -= 1
+        progressing.leave(state, id_, step, fact)
     elif step.status == "waiting_approval":
         state.approvals -= 1
     step.status = status
@@ -127,7 +131,7 @@ def _reset(state: RunState, ids: tuple[str, ...], at: datetime, fact: str) -> No
         state.failures.pop(id_, None)
         ended = state.seen.pop(id_, None)
         if not again:
-            new.attempt, new.waits, new.backs = old.attempt, old.waits, old.backs
+            new.attempt, new.waits, new.backs, new.kept = old.attempt, old.waits, old.backs, old.kept
             state.bytes -= old.bytes
         elif ended is not None:
             state.previous[id_] = ended
@@ -143,10 +147,22 @@ def _started(state: RunState, fact: events.WorkflowStarted) -> None:
     _move_run(state, "workflow_started")
     state.run, state.workflow, state.version = fact.run, fact.workflow, fact.version
     state.trigger, state.envelope, state.principal = fact.trigger, fact.envelope, fact.principal
+    state.origin, state.forked = fact.origin, fact.forked is not None
     state.started_at = state.opened_at = fact.at
     state.vars = dict(fact.vars)
     state.bytes = fact.bytes
-    _queue(state, fact.starts)
+    if fact.forked is not None:
+        take_over(state, fact.forked)
+    state.crowded = fact.crowded
+    if fact.crowded is not None and fact.crowded.queued:
+        state.queued, state.held_back = True, list(fact.starts)
+    else:
+        _queue(state, fact.starts)
+
+
+def _admitted(state: RunState, fact: WorkflowAdmitted) -> None:
+    state.queued, state.held_back = False, []
+    _queue(state, fact.opens)
 
 
 def _activated(state: RunState, fact: events.StepActivated) -> None:
@@ -181,10 +197,12 @@ def _waits(state: RunState, fact: events.StepWaiting) -> None:
     step = _enter(state, fact.step, "step_waiting", fact.at)
     step.wait = fact.wait
     step.waits += 1
+    step.answers = []  # what came for an earlier wait is in this one, if it is wanted still
     if fact.wait.what == "hold":
         state.holds += 1
     else:
         state.waiting += 1
+    progressing.begin(state, fact, step)
 
 
 def _asked(state: RunState, fact: events.ApprovalAsked) -> None:
@@ -221,6 +239,7 @@ def _nothing(_state: RunState, _fact: msgspec.Struct) -> None:
 def _set(state: RunState, fact: events.ContextUpdated) -> None:
     state.vars.update(fact.vars)
     state.bytes += fact.bytes
+    progressing.variables_set(state, fact)
 
 
 def _completed(state: RunState, fact: events.StepCompleted) -> None:
@@ -324,6 +343,7 @@ def _run_cancelled(state: RunState, fact: events.WorkflowCancelled) -> None:
 def _end(state: RunState, at: datetime) -> None:
     state.paused_by = ""
     state.ended_at = at
+    state.queued, state.held_back = False, []
 
 
 def _reopened(state: RunState, fact: events.Reopened) -> None:
@@ -339,6 +359,7 @@ def _reopened(state: RunState, fact: events.Reopened) -> None:
 
 _APPLY: dict[type, Callable[[RunState, Any], None]] = {
     events.WorkflowStarted: _started,
+    WorkflowAdmitted: _admitted,
     events.StepActivated: _activated,
     events.AttemptStarted: _attempt_started,
     events.AttemptRetried: _retried,
@@ -349,9 +370,10 @@ _APPLY: dict[type, Callable[[RunState, Any], None]] = {
     events.ApprovalDecided: _decided,
     events.HoldReleased: _released,
     events.ConsensusCalculated: _nothing,
+    ResourcesLinked: _nothing,
     events.ContextUpdated: _set,
-    events.ChildStarted: _nothing,
-    events.ChildEnded: _nothing,
+    ChildStarted: progressing.child_started,
+    ChildEnded: progressing.child_ended,
     events.StepCompleted: _completed,
     events.StepFailed: _failed,
     events.StepSkipped: _skipped,

@@ -7,9 +7,9 @@ to, so a step that they open is ready at once, and one that they doom is skipped
 
 from __future__ import annotations
 
-from callboard.events import Reworked, WentBack
+from callboard.facts.events import Reworked, WentBack
 from callboard.outcome import Failure
-from callboard.plan import PlannedStep
+from callboard.planning.plan import PlannedStep
 from callboard.run import stopping
 from callboard.run.edges import Spread
 from callboard.run.leaving import abandon
@@ -43,8 +43,8 @@ def go_back(work: Work, planned: PlannedStep) -> None:
         return
     state = work.state
     most = work.limits.iterations
-    if any(id_ in state.steps and state.steps[id_].iteration >= most for id_ in again.resets):
-        said = f"{planned.id} goes back to {again.to}, and a step may have {most:,} iterations."
+    if any(id_ in state.steps and state.steps[id_].iteration > most for id_ in again.resets):
+        said = f"{planned.id} goes back to {again.to}, and a step may be done again {most:,} times."
         stopping.ruin(work, Failure("TOO_MANY_ITERATIONS", said), step=planned.id, recoverable=False)
         return
     for id_ in again.resets:

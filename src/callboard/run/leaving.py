@@ -20,8 +20,8 @@ def leave(work: Work, id_: str) -> None:
         work.wants.append(commands.DropTimer(timer))
     if step.wait is None:
         return
-    if step.wait.what not in {"timer", "hold"} and step.wait.child is None:
-        work.wants.append(commands.CloseWait(id_, step.iteration, step.waits))
+    if step.wait.what not in {"timer", "hold", "child"}:
+        work.wants.append(commands.CloseWait(id_, step.iteration, step.waits, step.wait))
     if step.wait.until is not None:
         work.wants.append(commands.DropTimer(wait_timer(id_, step)))
 
@@ -31,6 +31,13 @@ def abandon(work: Work, id_: str) -> None:
     step = work.state.step(id_)
     if step.status == "running":
         work.wants.append(commands.CancelAttempt(id_, step.iteration, step.attempt))
+    cancel_children(work, id_, step)
+    leave(work, id_)
+
+
+def cancel_children(work: Work, id_: str, step: StepState) -> None:
+    """End the runs that a step waits for."""
     if step.wait is not None and step.wait.child is not None:
         work.wants.append(commands.CancelChild(id_, step.wait.child.run))
-    leave(work, id_)
+    if step.progress is not None:
+        work.wants += [commands.CancelChild(id_, run) for run in step.progress.under_way]

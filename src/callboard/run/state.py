@@ -12,12 +12,43 @@ from typing import Any
 
 import msgspec
 
-from callboard.events import Crossing
 from callboard.expressions import Placed
+from callboard.facts.child_events import Origin
+from callboard.facts.crossings import Crossing
+from callboard.facts.crowd_events import Crowded
 from callboard.outcome import Failure, Wait
 from callboard.run.moves import ENDED
 
 LIVE = frozenset({"running", "waiting", "waiting_approval"})
+
+
+class Progress(msgspec.Struct, omit_defaults=True):
+    """How far a step has come with its items or rounds."""
+
+    since: int
+    """The version of the run's stream at which it began: up to there its runs see what is around them."""
+    under_way: dict[str, int] = {}
+    """The runs that have not ended, each with its index."""
+    next: int = 0
+    results: list[Any] = []
+    """Of `each`: what the items came to, in their order; of `loop`, the output of the last round."""
+    done: set[int] = set()
+    """Items that had ended well before the run was reopened: they are not done again."""
+    failed: list[int] = []
+    bytes: int = 0
+    goes_on: bool = False
+    """The last round said that there is another one."""
+    sets: list[str] = []
+    """Variables that rounds have set: the next one begins with them."""
+
+
+class Kept(msgspec.Struct):
+    """What items came to in a step that failed, should the run be reopened."""
+
+    items: list[Any]
+    results: list[Any]
+    done: set[int]
+    bytes: int
 
 
 class StepState(msgspec.Struct, omit_defaults=True):
@@ -45,6 +76,9 @@ class StepState(msgspec.Struct, omit_defaults=True):
     wait: Wait | None = None
     waits: int = 0
     """The number of the last wait, so that a late answer is known as such."""
+    progress: Progress | None = None
+    """While it waits for items or rounds."""
+    kept: Kept | None = None
     answers: list[Any] = []
     """What has come in for this wait so far."""
     retry_at: datetime | None = None
@@ -72,6 +106,9 @@ class RunState(msgspec.Struct, omit_defaults=True):
     principal: str = ""
     trigger: Any = None
     envelope: Any = None
+    origin: Origin | None = None
+    forked: bool = False
+    """It has the envelope of another run, and whoever waits for an answer has it from that one."""
     started_at: datetime | None = None
     opened_at: datetime | None = None
     """From here the deadline counts: the start, or when it was last reopened."""
@@ -81,7 +118,15 @@ class RunState(msgspec.Struct, omit_defaults=True):
     error: Failure | None = None
     recoverable: bool = False
 
+    crowded: Crowded | None = None
+    queued: bool = False
+    """It waits for its turn."""
+    held_back: list[str] = []
+    """The steps that it begins with once it is its turn."""
+
     vars: dict[str, Any] = {}
+    sets: list[str] = []
+    """Of a round: the variables that it has set."""
     steps: dict[str, StepState] = {}
     seen: dict[str, dict[str, Any]] = {}
     """The steps that have ended, as expressions see them."""
@@ -99,6 +144,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     """Steps that something else than a person will move."""
     approvals: int = 0
     holds: int = 0
+    batches: list[str] = []
+    """Steps that wait for items or rounds."""
 
     failures: dict[str, Failure] = {}
     """Of the steps that failed and were not handled, the first one first."""
@@ -119,7 +166,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     @property
     def alive(self) -> bool:
         """Whether anything is under way, ready or waited for."""
-        return bool(self.active or self.ready or self.waiting or self.approvals or self.holds)
+        return bool(self.active or self.ready or self.waiting or self.approvals or self.holds or self.queued)
 
     def step(self, id_: str) -> StepState:
         """Return a step; one that nothing has reached yet is pending."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from callboard import events
 from callboard.errors import ExpressionFailed
-from callboard.events import Cancelled, Crossing, Skip
+from callboard.facts import events
+from callboard.facts.child_events import Given
+from callboard.facts.crossings import Crossing
+from callboard.facts.events import Cancelled, Skip
 from callboard.outcome import Failure
-from callboard.plan import Flow
+from callboard.planning.plan import Body, Flow
 from callboard.run import commands
 from callboard.run.edges import Spread
 from callboard.run.leaving import abandon
@@ -91,6 +93,9 @@ def end(work: Work) -> None:
         work.emit(events.WorkflowFailed(work.now, error, step=step))
         _ended(work, "failed")
         return
+    if work.plan.body is not None:
+        _end_body(work, work.plan.body)
+        return
     planned = work.plan.output
     if planned is None:
         work.emit(events.WorkflowCompleted(work.now))
@@ -109,6 +114,31 @@ def end(work: Work) -> None:
     _ended(work, "completed")
 
 
+def _end_body(work: Work, body: Body) -> None:
+    """End an item or a round: its output is that of the step that is written last."""
+    state, given = work.state, Given()
+    output = state.seen.get(body.last, {}).get("output")
+    if state.origin is not None and state.origin.loops:
+        handed = bounded({name: state.vars[name] for name in state.sets}, work.limits.output)
+        if isinstance(handed, Failure):
+            _no_output(work, Failure(handed.code, f"What a round hands on: {handed.message}"))
+            return
+        given = Given(_goes_on(work, body), handed[0])
+    work.emit(events.WorkflowCompleted(work.now, output, given=given))
+    _ended(work, "completed")
+
+
+def _goes_on(work: Work, body: Body) -> bool:
+    """Find out whether another round follows: `until` looks at this one, `while` from before the next."""
+    scope = work.scope(work.state.step(body.last))
+    for name, condition in body.conditions.items():
+        ahead = name == "while"
+        verdict = condition.holds({**scope, "index": scope["index"] + ahead})
+        work.rule("again", body.step, body.step, condition.text, result=verdict.holds, reason=verdict.reason)
+        return verdict.holds is ahead
+    return False
+
+
 def _no_output(work: Work, error: Failure) -> None:
     work.emit(events.WorkflowFailed(work.now, error, recoverable=False))
     _ended(work, "failed")
@@ -121,6 +151,15 @@ def ruin(work: Work, error: Failure, *, step: str = "", recoverable: bool = Fals
     _ended(work, "failed")
 
 
+def too_much(work: Work) -> Failure:
+    """Return the failure of a run that holds more than it may."""
+    return Failure(
+        "CONTEXT_TOO_LARGE",
+        f"All that the run's expressions can see has passed {work.limits.context:,} bytes: keep large "
+        "outputs elsewhere, and only what leads to them here.",
+    )
+
+
 def cancel(work: Work, by: str, reason: str) -> None:
     """End a run because somebody wants it so."""
     _halt(work, f"The run was cancelled by {by}.")
@@ -130,6 +169,8 @@ def cancel(work: Work, by: str, reason: str) -> None:
 
 def _halt(work: Work, reason: str) -> None:
     state, flow = work.state, work.plan.flow
+    if state.queued:
+        work.wants.append(commands.LeaveQueue())
     live = [id_ for id_ in flow.order if id_ in state.steps and state.steps[id_].status in LIVE]
     for id_ in live:
         abandon(work, id_)

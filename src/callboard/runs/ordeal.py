@@ -54,6 +54,7 @@ class Ordeal:
         self._flying: defaultdict[str, set[Key]] = defaultdict(set)
         """Attempts that were begun and whose end is not on disk, whether they wait here or not."""
         self._alone = ""
+        self._ends = False
         self._first: set[Key] | None = None
         """Of the run that is alone, those that had begun before one of them ended."""
         self._change = asyncio.Event()
@@ -76,6 +77,22 @@ class Ordeal:
 
     # ── attempts ─────────────────────────────────────────────────────────────────────────────────────────
 
+    def alone(self, run: str) -> bool:
+        """Whether a run is the only one that may attempt anything, and none of its attempts has ended."""
+        return self.on and run == self._alone and self._first is None and not self._ends
+
+    async def lets(self, run: str) -> None:
+        """Wait until a run may begin attempts."""
+        while self.on and not self.alone(run):
+            if self._closing:
+                raise asyncio.CancelledError
+            await self._change.wait()
+
+    def ends(self, run: str) -> None:
+        """Note that an attempt has ended: what is decided from now on follows from it."""
+        if run == self._alone:
+            self._ends = True
+
     def begun(self, run: str, key: Key) -> None:
         """Note an attempt before it waits for its turn."""
         if self.on:
@@ -95,8 +112,7 @@ class Ordeal:
 
     def committed(self, run: str, keys: Iterable[Key]) -> None:
         """Note that these attempts of a run have ended and it is on disk, before new ones are begun."""
-        keys = list(keys)
-        if self._suspects is None or not keys:
+        if self._suspects is None or not (keys := list(keys)):
             return
         if self.on:
             if run == self._alone and self._first is None:
@@ -141,7 +157,7 @@ class Ordeal:
         """Let a run be the only one that attempts anything."""
         if self._deaths is not None:
             self._deaths.alone(run)
-        self._alone, self._first = run, None
+        self._alone, self._first, self._ends = run, None, False
         self._changed()
         _log.warning("runs.taken_up_alone", run=run)
 

@@ -18,10 +18,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import random
 from collections.abc import Callable, Coroutine
 from functools import partial
-from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
@@ -32,56 +32,50 @@ from callboard.actors.directory import Directory
 from callboard.actors.runtime import Ref
 from callboard.actors.supervisor import Supervisor
 from callboard.actors.timers import CancelTimer, SetTimer
-from callboard.changes import KeepKey
-from callboard.changes import Ref as Fact
-from callboard.checking.schemas import misfits
 from callboard.company.asking import Services
 from callboard.errors import (
     ActorError,
     ActorStopped,
     CallboardError,
+    ConcurrencyLimit,
     ConstraintViolated,
     KeyReused,
     MailboxFull,
     NotFound,
-    RequestInvalid,
     ShuttingDown,
 )
 from callboard.facts import encode
 from callboard.ids import Position, PrincipalId, TimerId
-from callboard.plan import Plan
 from callboard.run import commands
+from callboard.runs.deleting import delete
+from callboard.runs.forks import Read, Wanted, of_bounded_size
+from callboard.runs.hearing_back import HearingBack
+from callboard.runs.occasion import Occasion
+from callboard.runs.patience import patiently
+from callboard.runs.placing import write_down
+from callboard.runs.plans import Plans, check_input
 from callboard.runs.run import RunActor
 from callboard.runs.running import Crew
 from callboard.runs.runturn import RUN, Due, Waited
 from callboard.runs.runwords import Begin, Decide, Do, Look, Message, Rang, Standing
 from callboard.steps.approval import Word
-from callboard.store import Timer
-from callboard.workflow import path_text
+from callboard.store.changes import KeepKey
+from callboard.store.changes import Ref as Fact
+from callboard.store.port import Timer
+from callboard.store.runrows import UnendedRun
 
 PAGE = 100
 """Runs that are taken up at once at the start."""
 TIMERS_PAGE = 500
 PATIENCE = 60.0
 """Seconds that somebody waits for what he wants of a run: until it is committed, no attempt included."""
-MOST_MISFITS = 5
-"""Faults of an input that are told at once."""
 BACKING_OFF = 0.1
 """Seconds until it is looked again whether a run is up that fell over."""
 KEYS = "run"
 """The scope of request ids: one for all workflows, so that the same id for another one is noticed."""
 
+_luck = random.Random()  # noqa: S311 - it spreads retries; to seed one for each run takes as long as a step
 _log = structlog.get_logger("callboard.runs")
-
-
-class Plans(Protocol):
-    """Who has the plans of what was published."""
-
-    async def plan(self, workflow: str, version: int) -> Plan:
-        """Return what runs of a version live on."""
-
-    async def current(self, workflow: str) -> tuple[int, Plan]:
-        """Return the version that a run gets which names none, and its plan."""
 
 
 class Began(msgspec.Struct, frozen=True):
@@ -107,16 +101,19 @@ class Runs(Supervisor):
         *,
         grace: float,
         limits: machine.Limits | None = None,
+        chance: Callable[[], random.Random] = lambda: _luck,
     ) -> None:
         self._awake: Directory[Message] = Directory()
         super().__init__(name="runs", clock=services.clock, grace=grace, together=True, directory=self._awake)
         self._services = services
-        self._crew = crew
-        self._plans = plans
+        self._crew, self.crowds = crew, crew.crowds
+        self._plans = crew.plans = plans
         self._set_timer = set_timer
         self._limits = limits or machine.Limits()
+        self._chance = chance
         self._fresh: set[str] = set()
         self._errands: set[asyncio.Task[None]] = set()
+        self._hearing_back = HearingBack(services, self.answered)
 
     def as_child(self) -> Child:
         """Return the supervisor, to be kept alive."""
@@ -139,24 +136,50 @@ class Runs(Supervisor):
         request: str | None = None,
         envelope: object = None,
         cause: Position | None = None,
+        occasion: Occasion | None = None,
     ) -> Began:
         """Start a run; it is on disk when this returns. The same request id again gives the same run."""
         digest = hashlib.sha256(encode([workflow, version, trigger]).encode()).hexdigest()
         if request is not None and (known := await self._known(request, digest)) is not None:
             return known
-        if version is None:
-            version, plan = await self._plans.current(workflow)
-        else:
-            plan = await self._plans.plan(workflow, version)
-        _check_input(plan, trigger)
-        id_ = str(self._services.ids.new())
+        version, plan = await self._plans.current(workflow, version)
+        check_input(plan, trigger)
+        id_ = str(self._services.ids.new()) if occasion is None else occasion.run
         whole = envelope if envelope is not None else {"kind": "manual", "by": principal}
         start = commands.Start(id_, version, trigger, whole, principal)
-        key = None if request is None else KeepKey(KEYS, request, digest, Fact(0))
+        return await self._begin(Begin(start, plan, None, cause, occasion), request, digest)
+
+    async def fork_run(self, wanted: Wanted, *, principal: PrincipalId, request: str | None = None) -> Began:
+        """Start a run that takes over what another one has done, and is done again from a step of it."""
+        digest = wanted.digest()
+        if request is not None and (known := await self._known(request, digest)) is not None:
+            return known
+        source = await Read.of(self._services.store, wanted.run)
+        _, plan = await self._plans.current(source.state.workflow, source.state.version)
+        begin = source.fork(plan, wanted, str(self._services.ids.new()), principal)
+        check_input(plan, begin.start.trigger)
+        with of_bounded_size(wanted.run):
+            return await self._begin(begin, request, digest)
+
+    async def _begin(self, begin: Begin, request: str | None, digest: str) -> Began:
+        """Have a run begin, unless its request id has begun one before."""
+        try:
+            async with self.crowds.one_by_one(begin.plan.crowding, request) as again:
+                known = await self._known(str(request), digest) if again else None
+                return known or await self._begin_now(begin, request, digest)
+        except ConcurrencyLimit as error:
+            if begin.occasion is None:  # a trigger writes it down by itself
+                await write_down(self._services, begin.plan.name, error, PrincipalId(begin.start.principal))
+            raise
+
+    async def _begin_now(self, begin: Begin, request: str | None, digest: str) -> Began:
+        start, id_ = begin.start, begin.start.run
+        if request is not None:
+            begin = msgspec.structs.replace(begin, key=KeepKey(KEYS, request, digest, Fact(0)))
         self._fresh.add(id_)
         try:
             ref = self._wake(id_)
-            standing = await ref.ask(Begin(start, plan, key, cause), timeout=PATIENCE)
+            standing = await ref.ask(begin, timeout=PATIENCE)
         except ConstraintViolated:
             known = None if request is None else await self._known(request, digest)
             if known is None:
@@ -164,7 +187,7 @@ class Runs(Supervisor):
             return known
         finally:
             self._fresh.discard(id_)
-        return Began(id_, workflow, version, standing.status)
+        return Began(id_, begin.plan.name, start.version, standing.status)
 
     async def do(self, id_: str, command: commands.Command, *, principal: PrincipalId) -> Standing:
         """Have a run pause, go on, end and so on; `WrongState` if it cannot from where it stands."""
@@ -177,6 +200,14 @@ class Runs(Supervisor):
         return await self._ask(
             wait.run, Decide(wait.step, wait.iteration, wait.number, by, word, comment, principal)
         )
+
+    def answered(self, id_: str) -> None:
+        """Have a run look at what it waits for: something of it was answered, in a turn that is committed."""
+        self._tell(id_, Look())
+
+    async def delete(self, id_: str, *, principal: PrincipalId) -> None:
+        """Take a run away that has ended; `WrongState` if it goes on."""
+        await delete(self._services, id_, principal)
 
     def rang(self, timer: Timer) -> None:
         """Tell a run that a timer of it came due."""
@@ -198,12 +229,15 @@ class Runs(Supervisor):
         entry = await store.entry(known.about)
         row = None if entry is None else await store.run(entry.subject.removeprefix("run:"))
         if row is None:
-            raise KeyReused(f"The request id {request!r} was used before; its run is gone by retention.")
+            raise KeyReused(f"The request id {request!r} was used before; its run is gone.")
         return Began(row.id, row.workflow, row.version, row.status, repeated=True)
 
     async def _ask(self, id_: str, message: Do | Decide | Look) -> Standing:
         if self._awake.find(id_) is None and await self._services.store.run(id_) is None:
             raise NotFound(f"There is no run {id_}.", run=id_)
+        return await self._ask_known(id_, message)
+
+    async def _ask_known(self, id_: str, message: Do | Decide | Look) -> Standing:
         while True:
             ref = await self._reach(id_)
             try:
@@ -227,7 +261,12 @@ class Runs(Supervisor):
     def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
         errand = asyncio.create_task(work, name="runs: errand")
         self._errands.add(errand)
-        errand.add_done_callback(self._errands.discard)
+        errand.add_done_callback(self._errand_ended)
+
+    def _errand_ended(self, errand: asyncio.Task[None]) -> None:
+        self._errands.discard(errand)
+        if not errand.cancelled() and (error := errand.exception()) is not None:
+            _log.error("runs.errand_failed", exc_info=error)
 
     async def _deliver(self, id_: str, message: Message) -> None:
         """Tell a run something as soon as it can be told; until then a row stands for it."""
@@ -237,6 +276,8 @@ class Runs(Supervisor):
                 await ref.tell_when_room(message, timeout=PATIENCE)
             except ActorStopped:
                 continue  # it went to sleep in between
+            except ShuttingDown:
+                return  # the row stands for it until the next start
             except CallboardError as error:
                 _log.error("runs.not_told", run=id_, what=type(message).__name__, reason=error.message)
                 return
@@ -268,14 +309,16 @@ class Runs(Supervisor):
     def _make(self, id_: str) -> RunActor:
         fresh = id_ in self._fresh
         self._fresh.discard(id_)
-        return RunActor(
-            *(id_, self._crew, self._plans.plan, self._set_timer, self.rang, self._limits), fresh=fresh
-        )
+        parts = (id_, self._crew, self._plans.plan, self._set_timer, self.rang, self._limits, self.answered)
+        return RunActor(*parts, fresh=fresh, chance=self._chance())
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def on_start(self) -> None:
         await super().on_start()
+        await self.crowds.load(self.answered, self._run_errand)
+        self._hearing_back.begin()
+        self._run_errand(self._crew.hearing.begin(self.answered))
         self._run_errand(self._take_up())
 
     async def _take_up(self) -> None:
@@ -283,32 +326,35 @@ class Runs(Supervisor):
         store = self._services.store
         suspects = await self._suspects()
         after: TimerId | None = None
-        while page := await store.timers(after, TIMERS_PAGE):
+        while page := await patiently(self.clock, partial(store.timers, after, TIMERS_PAGE)):
             for timer in page:
                 if timer.kind == RUN:
                     self._set_timer(SetTimer(timer.id, timer.due_at, self.rang, timer))
             after = page[-1].id
         await self._one_by_one(suspects)
         begun, taken = Position(0), 0
-        while not self._stopping and (runs := await store.unended(begun, PAGE, stirring=True)):
+        while not self._stopping and (runs := await self._stirring(begun)):
             await asyncio.gather(*(self._look(one.id) for one in runs))
             begun, taken = runs[-1].started, taken + len(runs)
         if taken:
             _log.info("runs.taken_up", runs=taken)
 
+    async def _stirring(self, begun: Position) -> list[UnendedRun]:
+        store = self._services.store
+        return await patiently(self.clock, partial(store.unended, begun, PAGE, stirring=True))
+
     async def _look(self, id_: str) -> None:
         try:
-            await self._ask(id_, Look())
+            await patiently(self.clock, lambda: self._ask_known(id_, Look()))
         except Exception as error:  # noqa: BLE001  one that cannot be taken up keeps nobody else from it
             _log.error("runs.not_taken_up", run=id_, reason=str(error))
 
     async def _suspects(self) -> list[str]:
         """Return the runs that had an attempt in flight, if the last stop was unclean."""
-        found: list[str] = []
         if not self._crew.ordeal.watches:
-            return found
-        begun = Position(0)
-        while runs := await self._services.store.unended(begun, PAGE, stirring=True):
+            return []
+        found, begun = list[str](), Position(0)
+        while runs := await self._stirring(begun):
             found += [one.id for one in runs if one.in_flight and one.status != "crashed"]
             begun = runs[-1].started
         self._crew.ordeal.suspect(found)
@@ -342,18 +388,9 @@ class Runs(Supervisor):
         await self._crew.aclose()
 
     def _end_errands(self) -> None:
+        self._hearing_back.close()
         for errand in self._errands:
             errand.cancel()
-
-
-def _check_input(plan: Plan, trigger: object) -> None:
-    """Refuse an input that is not what the workflow takes."""
-    if plan.input is None:
-        return
-    found = list(islice(misfits(trigger, dict(plan.input)), MOST_MISFITS))
-    if found:
-        told = "; ".join(f"{path_text(('input', *path))}: {message}" for path, message in found)
-        raise RequestInvalid(f"This is no input of the workflow {plan.name}: {told}.", field="$.input")
 
 
 async def _gone(ref: Ref[Any]) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 
 import msgspec
 
-from callboard.changes import KeepKey
+from callboard import messages
 from callboard.errors import CallboardError
 from callboard.ids import SYSTEM, Position, PrincipalId
-from callboard.plan import Plan
+from callboard.planning.plan import Plan
 from callboard.run import RunState, commands
+from callboard.runs.occasion import Occasion
 from callboard.runs.running import Ended
 from callboard.steps import approval
+from callboard.store.changes import KeepKey
+from callboard.store.port import LogEntry, Wait
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -22,6 +25,7 @@ class Begin(msgspec.Struct, frozen=True):
     plan: Plan
     key: KeepKey | None = None
     cause: Position | None = None
+    occasion: Occasion | None = None
 
 
 class Do(msgspec.Struct, frozen=True):
@@ -51,7 +55,17 @@ class Rang(msgspec.Struct, frozen=True):
 
 
 class Look:
-    """Told to a run: see for yourself whether there is something to do."""
+    """Told to a run: see for yourself whether there is something to do, or something was answered."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A wait of the run is answered; told to it by itself, once it has looked."""
+
+    wait: Wait
+    entry: LogEntry
+    """The fact that is the answer."""
+    message: messages.Message | None = None
+    """The same, whole, if it is a message."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -64,7 +78,11 @@ class Standing(msgspec.Struct, frozen=True):
     paused_by: str
 
 
-Message = Begin | Do | Decide | Rang | Ended | Look
+class Nap:
+    """Told to a run by itself: nothing has happened for a while."""
+
+
+Message = Begin | Do | Decide | Rang | Ended | Look | Answer | Nap
 
 
 class Taken(msgspec.Struct):
@@ -81,12 +99,17 @@ def told_by_itself(command: commands.Command) -> tuple[Any, Any]:
 
 def asks(message: object) -> bool:
     """Whether somebody stands behind it, under a name of his own."""
-    return isinstance(message, Begin | Decide) or (isinstance(message, Do) and message.principal != SYSTEM)
+    return isinstance(message, (Begin, Decide)) or (isinstance(message, Do) and message.principal != SYSTEM)
+
+
+def is_late(message: object) -> bool:
+    """Whether it says that something was waited for long enough."""
+    return isinstance(message, Rang) and message.timer.kind == "wait"
 
 
 def principal_of(message: object, state: RunState) -> PrincipalId:
     """Return in whose name a message is acted on: who asked, or else who started the run."""
-    if isinstance(message, Do | Decide) and asks(message):
+    if isinstance(message, (Do, Decide)) and asks(message):
         return message.principal
     return PrincipalId((message.start.principal if isinstance(message, Begin) else state.principal) or SYSTEM)
 

@@ -9,7 +9,7 @@ out before anything of it is on disk, and commit a whole chain of such steps tog
 out *in time* does something that the world sees, so its attempt is begun only once it is in the log, in a
 task, under the step's time-out.
 
-What a kind takes is in `callboard.catalogue` under the same name. A kind of the catalogue that stands in
+What a kind takes is in `planning/catalogue.py` under the same name. A kind of the catalogue that stands in
 neither table is refused when a definition is checked for running here (`here`), and never run as a success.
 """
 
@@ -20,10 +20,23 @@ from types import MappingProxyType
 
 import msgspec
 
-from callboard.catalogue import catalogue
 from callboard.outcome import Outcome
-from callboard.step import Action, Catalogue
-from callboard.steps import approval, core, http, messages, python, signals
+from callboard.planning.catalogue import catalogue
+from callboard.planning.step import Action, Catalogue
+from callboard.steps import (
+    approval,
+    ask,
+    children,
+    core,
+    http,
+    listening,
+    messages,
+    python,
+    resources,
+    shell,
+    signals,
+    templates,
+)
 from callboard.steps.work import House, Work, came_to
 
 AT_ONCE: Mapping[str, Callable[[Work], Outcome]] = MappingProxyType(
@@ -35,17 +48,30 @@ AT_ONCE: Mapping[str, Callable[[Work], Outcome]] = MappingProxyType(
         "message.send": messages.send,
         "message.publish": messages.publish,
         "approval": approval.ask,
+        "ask": ask.ask,
+        "wait.message": listening.wait,
         "wait.signal": signals.wait,
+        "loop": children.loop,
     }
 )
 IN_TIME: Mapping[str, Callable[[Work], Awaitable[Outcome]]] = MappingProxyType(
-    {"http.request": http.request, "python": python.call}
+    {
+        "http.request": http.request,
+        "python": python.call,
+        "resource.check": resources.check,
+        "resource.link": resources.link,
+        "shell.run": shell.run,
+        "template.render": templates.render,
+        "workflow": children.workflow,
+        "each": children.each,
+    }
 )
 
 
-def here(actions: Mapping[str, Action] = MappingProxyType({})) -> Catalogue:
-    """Return the catalogue by which definitions are checked that shall run here."""
-    return msgspec.structs.replace(catalogue(actions), carried=frozenset({*AT_ONCE, *IN_TIME}))
+def here(actions: Mapping[str, Action] = MappingProxyType({}), *, programs: bool = False) -> Catalogue:
+    """Return the catalogue by which definitions are checked that shall run here, shell.run or not."""
+    off = {} if programs else {"shell.run": shell.HOW}
+    return msgspec.structs.replace(catalogue(actions), carried=frozenset({*AT_ONCE, *IN_TIME}), off=off)
 
 
 __all__ = ["AT_ONCE", "IN_TIME", "House", "Work", "came_to", "here"]

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from callboard import catalogue
 from callboard.errors import Conflict, Denied
 from callboard.outcome import Done, Fail, Failure, Outcome, Wait
+from callboard.planning import catalogue
 from callboard.steps.work import Work
 from callboard.units import seconds
 

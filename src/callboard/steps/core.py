@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from callboard import catalogue
 from callboard.errors import BadInput
 from callboard.outcome import Done, Fail, Failure, Outcome, Retry, Wait
+from callboard.planning import catalogue
 from callboard.steps.work import Work
 from callboard.units import seconds
 
@@ -43,7 +43,7 @@ def delay(work: Work) -> Outcome:
     given = work.read(catalogue.Delay)
     try:
         if given.until is not None:
-            until = datetime.fromisoformat(given.until)
+            until = datetime.fromisoformat(given.until).astimezone(UTC)
         else:
             until = work.now + timedelta(seconds=seconds(given.for_ or "0s"))
     except (ValueError, OverflowError) as error:

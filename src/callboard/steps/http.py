@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from callboard import catalogue, logs
 from callboard.errors import AnswerUnreadable, BadInput
 from callboard.facts import encode
 from callboard.outcome import Done, Fail, Failure, Outcome, Retry
+from callboard.planning import catalogue
 from callboard.retry import asked_pause
 from callboard.steps.exchange import Answer, Request
-from callboard.steps.work import Work
+from callboard.steps.work import Work, hidden
 
 OK, REDIRECT = 200, 300
 LATER = frozenset({408, 425, 429})
@@ -55,9 +55,7 @@ async def request(work: Work) -> Outcome:
     if well(answer.status):
         body = _body(given.method, answer)
         return Done({"status": answer.status, "headers": answer.headers, "body": body})
-    text = _text(answer)
-    for secret in work.secrets:  # before it is cut: half a secret would be found by nobody
-        text = text.replace(secret, logs.MASK)
+    text = hidden(_text(answer), work.secrets)
     details = {"status": answer.status, "body": text[:TOLD]}
     failure = Failure(f"HTTP_{answer.status}", f"{_place(given.url)} answered {answer.status}.", details)
     if answer.status in LATER or answer.status >= BROKEN:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from callboard import catalogue
 from callboard.messages import To
 from callboard.outcome import Done, Outcome
+from callboard.planning import catalogue
 from callboard.steps.work import Work
 
 

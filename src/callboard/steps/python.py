@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import msgspec
 
-from callboard import catalogue
 from callboard.outcome import Done, Fail, Failure, Outcome, Retry
-from callboard.step import Action, attempting
+from callboard.planning import catalogue
+from callboard.planning.step import Action, attempting
 from callboard.steps.work import Work, read
 
 
@@ -30,13 +30,21 @@ async def call(work: Work) -> Outcome:
 
 
 def _outcome(action: Action, result: object) -> Outcome:
-    if isinstance(result, Done | Retry | Fail):
-        return result
     try:
         plain = msgspec.to_builtins(result)
+        if isinstance(result, Done | Retry | Fail):
+            return _checked(plain)
         if action.output is not None:
             msgspec.convert(plain, action.output)
     except (TypeError, ValueError, RecursionError) as error:
         said = f"What {action.name} gave back is not what it promises: {error}."
         return Fail(Failure("OUTPUT_INVALID", said))
     return Done(plain)
+
+
+def _checked(plain: object) -> Outcome:
+    """Return an outcome as it is kept: whoever wrote the function may have put anything into it."""
+    outcome = msgspec.convert(plain, Done | Retry | Fail)
+    if isinstance(outcome, Done) and outcome.child is not None:
+        raise ValueError("a function starts no run")
+    return outcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from callboard import catalogue
 from callboard.outcome import Outcome, Wait
+from callboard.planning import catalogue
 from callboard.steps.work import Work
 from callboard.units import seconds
 

@@ -13,21 +13,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from callboard import logs
+from callboard.authoring.handling import Say
+from callboard.authoring.registering import raised_at
 from callboard.errors import BadInput, CallboardError
 from callboard.facts import encode
-from callboard.handling import Say
 from callboard.ids import MessageId
 from callboard.messages import To, check_name
-from callboard.outcome import Fail, Failure, Outcome, Retry
-from callboard.step import Action, Attempt
+from callboard.outcome import Fail, Failure, Made, Outcome, Retry
+from callboard.planning.step import Action, Attempt
+from callboard.steps.callee import Callee
 from callboard.steps.exchange import Client
+from callboard.steps.program import Programs
+from callboard.templates import Documents
 from callboard.workflow import Path, Shape, described, path_text
+from callboard.workflow.definition import Consensus
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -57,6 +63,9 @@ class House(Protocol):
     def check(self, sender: str, to: To, json: str) -> None:
         """Refuse a message that nobody could ever receive, that is too large, or one too many."""
 
+    def must_know(self, bots: Iterable[str]) -> None:
+        """Refuse the name of a bot that nobody has."""
+
     def new_id(self) -> MessageId:
         """Return an id for a message."""
 
@@ -65,6 +74,18 @@ class House(Protocol):
 
     def client(self) -> Client:
         """Return what makes requests over HTTP."""
+
+    def programs(self) -> Programs:
+        """Return what runs programs, or refuse it where that is off."""
+
+    async def documents(self, name: str, version: int | None) -> Documents:
+        """Return a version of a set of documents, the active one if none is named, or refuse its name."""
+
+    async def workflow(self, name: str, version: int | None) -> Callee:
+        """Return a version of a workflow, the current one if none is named, or refuse its name."""
+
+    async def created(self, system: str, type_: str, id_: str) -> Made | None:
+        """Return which run has created a thing that lives elsewhere, if one has."""
 
     def in_a_thread(self, key: str, call: Callable[[], object]) -> Awaitable[object]:
         """Carry out a plain function, after an earlier one of the same key that has not ended yet."""
@@ -81,6 +102,8 @@ class Work(msgspec.Struct):
     says: list[Say] = []
     secrets: list[str] = []
     """Those in the parameters: what they hold must not come to light."""
+    consensus: Consensus = Consensus()
+    """Of an ask: how answers become one."""
 
     def read(self, kind: type[P]) -> P:
         """Return the parameters as the struct of the kind, or refuse what the templates gave."""
@@ -117,7 +140,7 @@ def read(value: object, kind: type[P], what: str, *, checks: bool = True) -> P:
     Shape(note, templates=False).read(value, described(kind), ())
     if found:
         path, message = found[0]
-        place = path_text((what, *path))
+        place = path_text((*what.split("."), *path))
         raise BadInput(f"{place}: {message.rstrip('.')}.")
     try:
         return msgspec.convert(value, kind)
@@ -125,16 +148,25 @@ def read(value: object, kind: type[P], what: str, *, checks: bool = True) -> P:
         raise BadInput(f"{what}: {error}.") from None
 
 
-def came_to(error: BaseException) -> Outcome:
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without the values of secrets; before it is cut, for nobody finds half a secret."""
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
+        if len(secret) >= logs.SHORTEST_SECRET:
+            text = text.replace(secret, logs.MASK)
+    return text
+
+
+def came_to(error: BaseException, secrets: Iterable[str] = ()) -> Outcome:
     """Return what an exception makes of an attempt: tried again if it is passing, else failed for good."""
     if isinstance(error, CallboardError):
-        failure = Failure(error.code, error.message[:LONGEST_ERROR])
+        failure = Failure(error.code, hidden(error.message, secrets)[:LONGEST_ERROR])
         return Retry(failure) if error.retryable else Fail(failure)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    text = text.encode(errors="backslashreplace").decode()[:LONGEST_ERROR]
+    text = hidden(text.encode(errors="backslashreplace").decode(), secrets)[:LONGEST_ERROR]
     if isinstance(error, TimeoutError):
         return Retry(Failure("TIMEOUT", text))
     passing = isinstance(error, OSError) and error.errno in _PASSING
     if passing or isinstance(error, ConnectionError | socket.gaierror | EOFError):
         return Retry(Failure("CONNECTION_FAILED", text))
-    return Fail(Failure("STEP_FAILED", text))
+    at = raised_at(error)
+    return Fail(Failure("STEP_FAILED", text, {} if at is None else {"at": at}))

@@ -24,32 +24,23 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar, cast
-
-import msgspec
+from typing import Any, Self, TypeVar
 
 from callboard.actors import Supervisor, Timers
 from callboard.actors.children import Child
 from callboard.actors.journal import Journal, JournalActor
-from callboard.bot import Bot, Settings, body_of, decode_body, shape_of
-from callboard.company.bus import Sent
+from callboard.authoring.bot import Bot, Settings, shape_of
+from callboard.authoring.handling import seconds
 from callboard.company.company import Company
-from callboard.errors import BadInput
-from callboard.handling import seconds
-from callboard.ids import BotName, ChannelName, SystemIds
-from callboard.messages import Body, Message, To
-from callboard.store import AuditQuery, DeadLetter, Store
+from callboard.ids import BotName, SystemIds
+from callboard.store.port import Store
 from callboard.stores.sqlite import SqliteStore
 from callboard.stores.sqlite.adapter import MEMORY
 from callboard.stores.sqlite.connection import inline
-from callboard.terms import terms_of
 from callboard.testing.clock import JumpClock
+from callboard.testing.talking import MESSAGE_BYTES, Talking, terms_with
 
-A = TypeVar("A", bound=Body)
 T = TypeVar("T")
-
-LOCAL = "local"
-"""Who speaks to the bots, unless a test says otherwise: the name that the command line has."""
 
 PIECE = 10.0
 """So many seconds pass at once in `advance`; in between, threads are waited for."""
@@ -60,12 +51,8 @@ PATIENCE = 0.01
 SOON = 0.001
 """Real seconds until a thread is looked at again."""
 
-MESSAGE_BYTES = 256 << 10
-MOST = 1_000
-"""Rows that a question to the log gives at once."""
 
-
-class Stage:
+class Stage(Talking):
     """Bots on a stage; see the top of this file."""
 
     def __init__(
@@ -90,7 +77,6 @@ class Stage:
             chance=lambda: random.Random(7),  # noqa: S311 - it spreads retries, the same way each time
         )
         self.bus = self._company.bus
-        """What else can be done: subscribe, unsubscribe, redrive, purge, list."""
         self._names: list[str] = []
 
     async def __aenter__(self) -> Self:
@@ -127,67 +113,8 @@ class Stage:
         """Put more bots on the stage."""
         for bot in bots:
             shape = shape_of(bot)
-            terms, given = terms_of(bot, shape), self._settings.get(bot)
-            if given is not None:
-                if shape.settings is None or not isinstance(given, shape.settings):
-                    takes = "no settings" if shape.settings is None else shape.settings.__name__
-                    raise BadInput(f"{bot.__qualname__} takes {takes}, not {type(given).__name__}.")
-                terms = msgspec.structs.replace(terms, settings=given)
             self._names.append(shape.name)
-            await self._company.engage(bot, shape, terms)
-
-    # ── speaking ─────────────────────────────────────────────────────────────────────────────────────────
-
-    async def send(
-        self,
-        to: str,
-        body: Body | Mapping[str, Any],
-        *,
-        type: str | None = None,  # noqa: A002 - the word of the domain, on the wire and in the log
-        sender: str = LOCAL,
-        after: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        key: str | None = None,
-    ) -> Sent:
-        """Send to a bot, or publish on a '#channel'; it returns when the message is in the log."""
-        name, json = body_of(body, type)
-        return await self.bus.send(
-            sender=sender,
-            to=To.channel(to[1:]) if to.startswith("#") else To.bot(to),
-            type=name,
-            json=json,
-            headers=headers,
-            after=0.0 if after is None else seconds("after", after),
-            key=key,
-        )
-
-    async def publish(
-        self,
-        channel: str,
-        body: Body | Mapping[str, Any],
-        *,
-        type: str | None = None,  # noqa: A002 - as above
-        sender: str = LOCAL,
-        after: str | None = None,
-    ) -> Sent:
-        """Publish on a channel."""
-        return await self.send(f"#{channel.removeprefix('#')}", body, type=type, sender=sender, after=after)
-
-    async def ask(
-        self,
-        bot: str,
-        question: Body | Mapping[str, Any],
-        answer: type[A],
-        *,
-        type: str | None = None,  # noqa: A002 - as above
-        sender: str = LOCAL,
-        timeout: str = "30s",
-    ) -> A:
-        """Ask a bot and return its answer. Raises AskTimeout, and BodyInvalid if the answer is another."""
-        name, json = body_of(question, type)
-        pause = seconds("timeout", timeout)
-        asking = self.bus.ask(sender=sender, to=To.bot(bot), type=name, json=json, seconds=pause)
-        return decode_body(await self._through(asking), answer)
+            await self._company.engage(bot, shape, terms_with(bot, self._settings.get(bot)))
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,46 +187,3 @@ class Stage:
         return any(
             thread.name in names and thread.ident not in self._others for thread in threading.enumerate()
         )
-
-    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def memory(self, bot: type[Bot]) -> Any:  # noqa: ANN401 - of the type that the bot declares
-        """Return what a bot keeps, as of its last turn."""
-        shape = shape_of(bot)
-        if shape.memory is None:
-            raise BadInput(f"{bot.__qualname__} keeps nothing: it declares no memory.")
-        row = _at_once(self.store.memory(BotName(shape.name)))
-        return shape.memory() if row is None else msgspec.json.decode(row.data, type=shape.memory)
-
-    def said(
-        self,
-        one: str,
-        other: str | None = None,
-        *,
-        type: str | None = None,  # noqa: A002 - as above
-    ) -> list[Message]:
-        """Return what two said to each other, or what was said on a '#channel', in the order of the log.
-
-        Each is a message: `sender`, `to`, `type`, `body`, `at` and all else that the log has.
-        """
-        if one.startswith("#") == (other is not None):
-            raise BadInput("Name two who speak to each other, or one '#channel'.")
-        pair = None if other is None else (one, other)
-        channel = ChannelName(one[1:]) if other is None else None
-        query = AuditQuery(pair=pair, channel=channel, type=type, limit=MOST)
-        return [row.message for row in _at_once(self.store.audit(query))]
-
-    def dead_letters(self, bot: type[Bot] | None = None) -> list[DeadLetter]:
-        """Return the messages that were given up, of one bot or of all."""
-        name = None if bot is None else BotName(shape_of(bot).name)
-        return _at_once(self.store.dead_letters(bot=name, limit=MOST))
-
-
-def _at_once(reading: Coroutine[Any, Any, T]) -> T:
-    """Return what a read gives, without waiting: a store in memory, on the loop itself, never waits."""
-    try:
-        reading.send(None)
-    except StopIteration as done:
-        return cast("T", done.value)
-    reading.close()
-    raise RuntimeError("The store of a stage has waited.")

@@ -14,16 +14,23 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Iterable
-from typing import Any, Literal, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Literal, Self, TypeVar
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from callboard.errors import CallboardError, RequestInvalid, ServerUnreachable
+from callboard.errors import RequestInvalid, ServerUnreachable
 from callboard.folder import DataFolder
 from callboard.units import seconds as duration
 from callboard.units import size_text
-from callboard.web import inbox, runs, talk, wire, workflows
+from callboard.web import inbox, runs, talk, wire
+from callboard.web.refusals import error_of
+from callboard.web.story_client import StoryClient
+from callboard.web.targets import given as _given
+from callboard.web.targets import part as _part
+from callboard.web.templates_client import TemplatesClient
+from callboard.web.triggers_client import TriggersClient
+from callboard.web.workflows_client import WorkflowsClient
 
 T = TypeVar("T")
 
@@ -147,19 +154,15 @@ class Client:
 
     # ── workflows and runs ───────────────────────────────────────────────────────────────────────────────
 
-    def list_workflows(self) -> workflows.WorkflowList:
-        """Return all workflows that were published."""
-        return self._call("GET", "/workflows", workflows.WorkflowList)
+    @property
+    def workflows(self) -> WorkflowsClient:
+        """What can be asked of workflows, their versions and their drafts."""
+        return WorkflowsClient(self._call)
 
-    def read_workflow(self, name: str, version: int | None = None) -> workflows.WorkflowDetail:
-        """Return a workflow in one version, or in the active one."""
-        query = _given(version=version)
-        return self._call("GET", f"/workflows/{_part(name)}", workflows.WorkflowDetail, query=query)
-
-    def publish(self, text: str) -> runs.Published:
-        """Check a workflow file, and see that it is the version that runs."""
-        body = runs.PublishRequest(text=text)
-        return self._call("POST", "/workflows/publish", runs.Published, body=body)
+    @property
+    def templates(self) -> TemplatesClient:
+        """What can be asked of templates."""
+        return TemplatesClient(self._call)
 
     def start_run(self, workflow: str, request: runs.StartRequest) -> runs.Started:
         """Start a run."""
@@ -182,6 +185,16 @@ class Client:
         query = {"include": ",".join(include)}
         return self._call("GET", f"/runs/{_part(run)}", runs.RunDetail, query=query)
 
+    @property
+    def story(self) -> StoryClient:
+        """What can be asked of the story of one run."""
+        return StoryClient(self._call)
+
+    @property
+    def triggers(self) -> TriggersClient:
+        """What can be asked of triggers."""
+        return TriggersClient(self._call)
+
     def control_run(self, run: str, verb: Literal["pause", "resume", "retry"]) -> runs.Standing:
         """Have a run pause, go on, or be tried again."""
         return self._call("POST", f"/runs/{_part(run)}/{verb}", runs.Standing, body=runs.NothingMore())
@@ -190,6 +203,10 @@ class Client:
         """End a run."""
         body = runs.CancelRequest(reason=reason)
         return self._call("POST", f"/runs/{_part(run)}/cancel", runs.Standing, body=body)
+
+    def delete_run(self, run: str) -> runs.Deleted:
+        """Take a run away that has ended."""
+        return self._call("DELETE", f"/runs/{_part(run)}", runs.Deleted)
 
     def release_step(self, run: str, step: str, how: Literal["retry", "fail"]) -> runs.Standing:
         """Have a step that is held tried again, or fail."""
@@ -347,13 +364,38 @@ class Client:
             headers["Content-Type"] = "application/json"
         status, data = self._exchange(verb, target, sent, headers, timeout)
         if status >= http.HTTPStatus.BAD_REQUEST:
-            raise _error_of(data, status, self.url)
+            raise error_of(data, status, self.url)
         try:
             return msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as fault:
             raise ServerUnreachable(
                 f"What answers at {self.url} does not speak this version's language: {fault}."
             ) from None
+
+    def open_stream(
+        self, path: str, last: str | None, quiet: float
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """Open a stream of events on a connection of its own; `last` is the id of the event seen last.
+
+        `quiet` is how many seconds may pass without a byte.
+        """
+        headers = {"Accept": inbox.STREAM_TYPE}
+        if self._key is not None:
+            headers["Authorization"] = f"{wire.KEY_SCHEME} {self._key}"
+        if last is not None:
+            headers[inbox.RESUME_HEADER] = last
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=quiet)
+        try:
+            connection.request("GET", wire.API + path, headers=headers)
+            answer = connection.getresponse()
+            refused = answer.read(_LARGEST) if answer.status >= http.HTTPStatus.BAD_REQUEST else None
+        except (OSError, http.client.HTTPException) as fault:
+            connection.close()
+            raise self._unreachable(fault) from fault
+        if refused is not None:
+            connection.close()
+            raise error_of(refused, answer.status, self.url)
+        return connection, answer
 
     def _exchange(
         self, verb: str, target: str, sent: bytes | None, headers: dict[str, str], timeout: float
@@ -399,51 +441,5 @@ class Client:
         return ServerUnreachable(text, url=self.url)
 
 
-def _part(text: str) -> str:
-    """Return text as one part of a path; what is empty becomes a space, lest it be another path."""
-    return quote(text, safe="") or "%20"
-
-
 def _subscriber(pattern: str, bot: str) -> str:
     return f"/channels/{_part(pattern)}/subscribers/{_part(bot)}"
-
-
-def _given(**query: str | int | None) -> dict[str, str]:
-    """Return the part of a query that is given."""
-    return {name: str(value) for name, value in query.items() if value is not None}
-
-
-def _error_of(data: bytes, status: int, url: str) -> CallboardError:
-    """Return the error that the server raised, as the class it was there."""
-    try:
-        problem = msgspec.json.decode(data, type=wire.Problem)
-    except msgspec.DecodeError:
-        return ServerUnreachable(
-            f"What answers at {url} is not a Callboard (it said {status}); is the address right?"
-        )
-    return rebuild(problem)
-
-
-def rebuild(problem: wire.Problem) -> CallboardError:
-    """Return the error that a problem document stands for; for an unknown code, the root with it inside."""
-    kind = _by_code().get(problem.code, CallboardError)
-    details: dict[str, Any] = {**problem.details}
-    error = kind.__new__(kind)
-    CallboardError.__init__(error, problem.detail, **details)
-    vars(error).update(
-        {name: value for name, value in details.items() if name in kind.__init__.__annotations__}
-    )
-    error.details["correlation_id"] = problem.correlation_id
-    if kind is CallboardError and problem.code != kind.code:
-        error.details["code"] = problem.code
-    return error
-
-
-def _by_code() -> dict[str, type[CallboardError]]:
-    found: dict[str, type[CallboardError]] = {}
-    waiting = [CallboardError]
-    while waiting:
-        kind = waiting.pop()
-        found.setdefault(kind.code, kind)
-        waiting.extend(kind.__subclasses__())
-    return found

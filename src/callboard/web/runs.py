@@ -8,33 +8,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from callboard.ids import Position, PrincipalId
-from callboard.runrows import AttemptStatus, RunStatus
+from callboard.store.runrows import AttemptStatus, RunStatus
 from callboard.web.talk import Cursor, Limit, Moment, Name
 from callboard.web.wire import Answer, Request
-from callboard.web.workflows import FaultRow
 
 RequestId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Sentence = Annotated[str, msgspec.Meta(max_length=2000)]
 Part = Literal["steps", "events", "decisions"]
-
-
-class PublishRequest(Request, frozen=True, kw_only=True):
-    """A workflow file that shall run."""
-
-    text: str
-    """The file as it is, YAML or JSON."""
-
-
-class Published(Answer, frozen=True, kw_only=True):
-    """A workflow file is a version, and the one that runs."""
-
-    name: str
-    version: int
-    created: bool
-    """There was no such version before: the same content again makes none."""
-    activated: bool
-    """Runs get another version from here on than they did before."""
-    warnings: list[FaultRow] = msgspec.field(default_factory=list)
 
 
 class StartRequest(Request, frozen=True, kw_only=True):
@@ -81,6 +61,16 @@ class RunRow(Answer, frozen=True, kw_only=True):
     principal: PrincipalId
     parent: str | None = None
     """The run that started it."""
+    forked_from: str | None = None
+    """The run that it was forked from."""
+    path: str = ""
+    """Of an item or a round: the steps under which its own stand, as `rows/cells`."""
+    item: int | None = None
+    """Which item or round of its parent's step it is, from 0."""
+    concurrency_key: str | None = None
+    """Under which it is counted, if its workflow says how many of its runs there may be."""
+    queued: bool = False
+    """It waits for its turn: as many runs with its key go on as may."""
     started_at: datetime
     ended_at: datetime | None = None
     error: ErrorRow | None = None
@@ -103,6 +93,8 @@ class StepRow(Answer, frozen=True, kw_only=True):
     started_at: datetime
     ended_at: datetime | None = None
     position: Position
+    taken_from: str | None = None
+    """The run in which it was done, where a fork has taken it over; its times are of when it ended there."""
 
 
 class EventRow(Answer, frozen=True, kw_only=True):
@@ -129,6 +121,47 @@ class DecisionRow(Answer, frozen=True, kw_only=True):
     at: datetime
 
 
+class ContextValue(Answer, frozen=True, kw_only=True):
+    """A value of a run's context."""
+
+    bytes: int
+    value: Any = None
+    left_out: bool = False
+    """It is not shown here, only how large it is."""
+
+
+class ContextStep(Answer, frozen=True, kw_only=True):
+    """A step that has ended, as expressions see it."""
+
+    status: str
+    iteration: int
+    output: ContextValue
+
+
+class RunContext(Answer, frozen=True, kw_only=True):
+    """What the expressions of a run see, as much of it as its workflow says in `context`."""
+
+    mode: Literal["summary", "full", "keys"]
+    bytes: int
+    """Of all of it, as they count against the limit."""
+    trigger: ContextValue
+    vars: dict[str, ContextValue]
+    steps: dict[str, ContextStep]
+
+
+class Queue(Answer, frozen=True, kw_only=True):
+    """Where a run stands that waits for its turn."""
+
+    limit: int
+    """How many runs with its key its version allows."""
+    place: int
+    """From 1, which is next."""
+    behind: str
+    """The run right before it: in the queue, or else among those that go on."""
+    holders: list[str]
+    """The runs that go on, the oldest first; ten at most."""
+
+
 class RunDetail(RunRow, frozen=True, kw_only=True):
     """A run, and as much of its story as was asked for."""
 
@@ -137,6 +170,9 @@ class RunDetail(RunRow, frozen=True, kw_only=True):
     steps: list[StepRow] | None = None
     events: list[EventRow] | None = None
     decisions: list[DecisionRow] | None = None
+    context: RunContext | None = None
+    queue: Queue | None = None
+    """Of one that waits for its turn."""
     cut: list[Part] = msgspec.field(default_factory=list)
     """Those of which there is more than one answer holds: about 4 MiB, or 10,000 rows."""
 
@@ -157,7 +193,7 @@ class RunQuery(Request, frozen=True, kw_only=True):
     """How much of a run's story."""
 
     include: Annotated[str, msgspec.Meta(max_length=100)] = ""
-    """Any of steps, events and decisions, with commas between."""
+    """Any of steps, events, decisions and context, with commas between."""
 
 
 class RunPage(Answer, frozen=True, kw_only=True):
@@ -175,6 +211,12 @@ class Standing(Answer, frozen=True, kw_only=True):
     workflow: str
     status: RunStatus
     paused_by: str = ""
+
+
+class Deleted(Answer, frozen=True, kw_only=True):
+    """A run is gone."""
+
+    run_id: str
 
 
 class NothingMore(Request, frozen=True, kw_only=True):

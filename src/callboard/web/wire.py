@@ -25,10 +25,14 @@ CURSOR = r"^[0-9]{1,19}@[A-Za-z0-9-]{1,64}$"
 DURATION = r"^[0-9]{1,15}(ms|s|m|h|d)$"
 UP_TO = r"^[0-9]{1,18}(@[A-Za-z0-9-]{1,64})?$"
 
+SIDE = r"^([1-9][0-9]{0,8}|active|draft)$"
+"""One of two texts of a workflow that are compared."""
+
 WRITTEN = {
     CURSOR: "a cursor such as 17@0a1b2c3d4e5f, which is the `next` of an earlier answer",
     DURATION: "a whole number and a unit, such as 250ms, 30s, 5m, 2h or 1d",
-    UP_TO: "the cursor or the position of a message, such as 17@0a1b2c3d4e5f or 17",
+    UP_TO: "a cursor or a position of the log, such as 17@0a1b2c3d4e5f or 17",
+    SIDE: "the number of a version, or active, or draft",
 }
 """What each pattern of a field means, in the words for whoever wrote something else."""
 

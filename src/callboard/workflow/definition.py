@@ -14,6 +14,7 @@ made from them, descriptions included. They say nothing yet about whether the st
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -214,13 +215,16 @@ class Consensus(Part, frozen=True, kw_only=True):
     ties: Annotated[
         Literal["first", "escalate"], Meta(description="Whose answer holds where two are as common.")
     ] = "first"
-    weights: Annotated[dict[BotName, float], Meta(description="Of weighted: what each rater counts.")] = {}
+    weights: Annotated[
+        dict[BotName, Annotated[float, Meta(ge=0)]],
+        Meta(description="Of weighted: what each rater counts; 1 if not told."),
+    ] = {}
     adjudicator: Annotated[
         BotName | None, Meta(description="The bot or person who sees all answers and decides.")
     ] = None
     raters: Annotated[list[BotName], Meta(description="Of more: who is asked next, in order.")] = []
     max: Annotated[
-        Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="Of more: how many are asked at most.")
+        Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="Of more: how many of raters at most.")
     ] = None
     fallback: Annotated[
         Literal["majority", "weighted", "adjudicator", "fail"],
@@ -297,7 +301,7 @@ class Concurrency(Part, frozen=True, kw_only=True):
 class Definition(Part, frozen=True, kw_only=True):
     """A workflow: what starts it, its steps, and what it gives back."""
 
-    name: Annotated[WorkflowName, Meta(description="Unique for its owner.")]
+    name: Annotated[WorkflowName, Meta(description="No other workflow has it, whoever owns it.")]
     description: Annotated[Text, Meta(description="For people.")] = ""
     owner: Annotated[Literal["global"] | Owner, Meta(description="global, or {bot: NAME}.")] = "global"
     input: Annotated[
@@ -332,22 +336,32 @@ class Definition(Part, frozen=True, kw_only=True):
 
 def canonical(definition: Definition) -> bytes:
     """Return a definition in one spelling: white space, order of keys and short forms make no difference."""
-    return msgspec.json.encode(_plain(definition), order="deterministic")
+    return msgspec.json.encode(plain(definition), order="deterministic")
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a definition
-    """Return a value without structs. A key at its default says nothing, also when it is written out."""
+def plain(value: Any) -> Any:  # noqa: ANN401 - any part of a definition
+    """Return a value without structs, its keys in the order of this file.
+
+    A key at its default says nothing, also when it is written out.
+    """
     if isinstance(value, Step):
         # Short forms of edges are written out; no edges are as good as none said.
         edges = {"next": list(value.edges()) or None, "needs": list(value.needed()) or None}
         value = msgspec.structs.replace(value, **edges)
     if isinstance(value, Part):
         return {
-            field.encode_name: _plain(getattr(value, field.name))
-            for field in msgspec.structs.fields(value)
+            field.encode_name: plain(getattr(value, field.name))
+            for field in _fields(type(value))
             if not _says_nothing(getattr(value, field.name), field)
         }
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+@cache
+def _fields(kind: type[Part]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)  # made anew each time it is asked for
 
 
 def _says_nothing(value: object, field: msgspec.structs.FieldInfo) -> bool:

@@ -9,9 +9,9 @@ from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
 from callboard.ids import Position
 from callboard.messages import To
-from callboard.store import Retention
+from callboard.store.port import Retention
+from callboard.store.turn import Turn
 from callboard.testing.clock import JumpClock
-from callboard.turn import Turn
 from tests.faulty import Disk, faulty_store
 
 

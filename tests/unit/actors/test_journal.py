@@ -12,7 +12,6 @@ import msgspec
 import pytest
 
 from callboard.actors.journal import Journal, JournalActor
-from callboard.changes import OpenWait
 from callboard.errors import (
     BadInput,
     ConcurrencyConflict,
@@ -26,9 +25,10 @@ from callboard.errors import (
 )
 from callboard.facts import fact
 from callboard.ids import Position, StreamId, SystemIds, Version, WaitId
+from callboard.store.changes import OpenWait
+from callboard.store.turn import Turn
 from callboard.stores.sqlite import SqliteStore
 from callboard.testing.clock import JumpClock
-from callboard.turn import Turn
 from tests.faulty import Disk, disk_error, faulty_store
 from tests.proof import scaled
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from callboard import cli
-from callboard.config import Door as DoorConfig
 from callboard.folder import DataFolder
+from callboard.settings import Door as DoorConfig
 from callboard.web.api.server import Door
 from tests.unit.web.conftest import MemoryDesk
 

@@ -29,6 +29,16 @@ def test_all_files_of_the_project_are_checked_without_a_server(
     assert say(capsys, "check") == (0, "1 file checked: all is well\n", "")
 
 
+def test_templates_are_checked_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether their folder is meant, or one of them, or all of the project."""
+    write(tmp_path / word.FOLDER, a=WELL)
+    folder = write(tmp_path / word.TEMPLATES, t="name: t\ndocuments: {d: {body: '{{ answers.x }}'}}")
+    for words in ((), (str(folder),), (str(folder / "t.yaml"),)):
+        code, out, _ = say(capsys, "check", *words)
+        assert (code, "No field asks for answers.x. [ANSWER_UNKNOWN]" in out) == (1, True)
+        assert out.splitlines()[-1] == f"{1 if words else 2} file{'' if words else 's'} checked: 1 error"
+
+
 def test_a_project_without_workflows_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = say(capsys, "check")
     assert code == 0
@@ -107,14 +117,14 @@ def test_what_this_version_cannot_run_is_refused_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (
-        "name: w\non: [{schedule: '@daily'}]\nconcurrency: {key: one}\ninput: {pattern: x}\n"
+        "name: w\non: [{schedule: '@daily'}]\ninput: {pattern: x}\n"
         "steps: [{id: one, uses: shell.run, with: {command: [ls]}}]\n"
     )
     code, out, _ = say(capsys, "check", str(write(tmp_path / "flows", w=text)))
     assert code == 1
-    assert "shell.run cannot be run by this version yet. [KIND_NOT_THERE]" in out
-    assert "[NOT_THERE] (concurrency)" in out
-    assert "[NOT_THERE] (on[0])" in out
+    assert "shell.run are off here: write shell = true under [workflows]" in out
+    assert "[KIND_OFF]" in out
+    assert "(on[0])" not in out
     assert "'pattern' is not looked at here" in out
 
 
@@ -139,7 +149,7 @@ def test_actions_of_the_project_are_known_with_what_they_take(
 ) -> None:
     (tmp_path / "actions").mkdir()
     (tmp_path / "actions" / "sums.py").write_text(
-        "import msgspec\nfrom callboard.step import action\n"
+        "import msgspec\nfrom callboard.planning.step import action\n"
         "class Numbers(msgspec.Struct, forbid_unknown_fields=True):\n    of: list[int]\n"
         "@action('sum')\ndef total(numbers: Numbers) -> int:\n    return sum(numbers.of)\n",
         encoding="utf-8",

@@ -208,7 +208,7 @@ def test_why_shows_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
         (["bots", "restart", "clerk"], "clerk is running\n"),
         (["dead", "list"], "9\tclerk\tFAILED\tlocal\tclerk\ttext\t5\tValueError: no\n"),
         (["dead", "redrive", "9"], "9 is tried again\n"),
-        (["dead", "redrive", "--all"], "1 are tried again; 0 could not be\n"),
+        (["dead", "redrive", "--all"], "1 tried again\n"),
         (["dead", "purge", "9"], "9 is off the list\n"),
     ],
 )
@@ -244,7 +244,7 @@ def test_of_all_letters_those_that_fail_are_named(
 ) -> None:
     monkeypatch.setitem(LETTER, "id", 10)
     code, out, err = say(capsys, "dead", "redrive", "--all", "--bot", "clerk")
-    assert (code, out) == (1, "0 are tried again; 1 could not be\n")
+    assert (code, out) == (1, "0 tried again, 1 could not be\n")
     assert "No dead letter" in err
 
 

@@ -13,13 +13,13 @@ import msgspec
 from callboard.actors import Supervisor, Timers
 from callboard.actors.children import Child
 from callboard.actors.journal import Journal, JournalActor
-from callboard.bot import Bot, shape_of
+from callboard.authoring.bot import Bot, shape_of
 from callboard.clock import Clock, SystemClock
 from callboard.company.bus import Bus, Sent
 from callboard.company.company import Company
 from callboard.ids import SystemIds
 from callboard.messages import Body, To
-from callboard.store import Audited, AuditQuery
+from callboard.store.port import Audited, AuditQuery
 from callboard.stores.sqlite import SqliteStore
 from callboard.stores.sqlite.connection import inline, on_thread
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Memory, Turn, on, otherwise
+from callboard.authoring.bot import Bot, Memory, Turn, on, otherwise
 from callboard.errors import AskTimeout
 from callboard.ids import MessageId, StreamId
 from callboard.messages import Body, Message, To

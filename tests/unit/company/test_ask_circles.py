@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.errors import AskCycle, AskTimeout
 from callboard.ids import StreamId
 from callboard.messages import Body, To

@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from callboard.bot import Bot, Memory, Turn, on
+from callboard.authoring.bot import Bot, Memory, Turn, on
 from callboard.errors import AskTimeout
 from callboard.ids import MessageId, StreamId
 from callboard.messages import Body, To

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.ids import BotName
 from callboard.messages import Body, To
 from tests.proof import scaled

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Memory, Turn, every, on, otherwise
+from callboard.authoring.bot import Bot, Memory, Turn, every, on, otherwise
 from callboard.errors import AskCycle, AskTimeout, BadInput, KeyReused, MessageTooLarge, RecipientUnknown
 from callboard.ids import BotName
 from callboard.messages import Body, Message, To

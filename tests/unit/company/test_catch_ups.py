@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.ids import Position
 from callboard.messages import Body
 from callboard.testing.clock import JumpClock

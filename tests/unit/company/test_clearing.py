@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Memory, Turn, on
+from callboard.authoring.bot import Bot, Memory, Turn, on
 from callboard.company import clearing
 from callboard.errors import Conflict, NotFound, RecipientUnknown
 from callboard.ids import BotName, PrincipalId

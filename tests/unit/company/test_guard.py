@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Memory, Turn, on
+from callboard.authoring.bot import Bot, Memory, Turn, on
 from callboard.ids import BotName
 from callboard.messages import Body
 from tests.unit.company.stage import Stage, stage

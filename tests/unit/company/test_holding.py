@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.clock import Clock
 from callboard.ids import BotName, Position
 from callboard.messages import Body

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Memory, Turn, on
+from callboard.authoring.bot import Bot, Memory, Turn, on
 from callboard.errors import BadInput
+from callboard.facts.membership import bot_stream
 from callboard.ids import BotName
-from callboard.membership import bot_stream
 from callboard.messages import Body, Message, To
-from callboard.store import AuditQuery
+from callboard.store.port import AuditQuery
 from callboard.testing.clock import START, JumpClock
 from tests.unit.company.stage import Stage, stage
 

@@ -11,16 +11,16 @@ from uuid import uuid4
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
-from callboard.changes import OpenWait
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.company.asking import ASK
 from callboard.company.outside import ATTEMPTS, Ack, Outgoing, Settled
 from callboard.company.sitting import Delivered
 from callboard.errors import ActorStopped, Conflict, NotFound, NotServed, ReaderConflict, RecipientUnknown
+from callboard.facts.membership import bot_stream
 from callboard.ids import LOCAL_USER, BotName, MessageId, Position, WaitId
-from callboard.membership import bot_stream
 from callboard.messages import Body, To
-from callboard.store import AuditQuery
+from callboard.store.changes import OpenWait
+from callboard.store.port import AuditQuery
 from callboard.testing.clock import JumpClock
 from tests.unit.company.stage import Stage, stage
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.company import pace
 from callboard.company.pace import Pace
 from callboard.errors import RateLimited

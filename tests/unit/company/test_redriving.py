@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.errors import Conflict
 from callboard.messages import Body
-from callboard.store import DeadLetter
+from callboard.store.port import DeadLetter
 from callboard.testing.clock import JumpClock
 from tests.unit.company.stage import Stage, stage
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.botconfig import BotConfig
 from callboard.company.roster import Reloaded, Roster
 from callboard.errors import BotInvalid, ConfigInvalid, Conflict, NotFound

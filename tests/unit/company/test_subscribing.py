@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.errors import PositionUnknown
 from callboard.ids import Position
 from callboard.messages import Body

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from callboard.bot import Bot, Turn, on
+from callboard.authoring.bot import Bot, Turn, on
 from callboard.ids import ChannelName, Position
 from callboard.messages import Body
-from callboard.store import AuditQuery
+from callboard.store.port import AuditQuery
 from callboard.testing.clock import JumpClock
 from tests.unit.company.stage import Stage, stage
 

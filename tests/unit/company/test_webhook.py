@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from callboard.bot import Bot, Memory, Turn, on
+from callboard.authoring.bot import Bot, Memory, Turn, on
 from callboard.botconfig import BotConfig
 from callboard.company.webhook import Webhook, engagement
 from callboard.errors import BotInvalid

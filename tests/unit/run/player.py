@@ -21,10 +21,12 @@ from typing import Any
 
 import msgspec
 
-from callboard import events, facts
+from callboard import facts
 from callboard.checking import accept
-from callboard.outcome import Child, Done, Fail, Failure, Outcome, Retry, Wait
-from callboard.plan import Plan
+from callboard.facts import events
+from callboard.facts.child_events import Given
+from callboard.outcome import Batch, Child, Done, Fail, Failure, Outcome, Retry, Wait
+from callboard.planning.plan import Plan
 from callboard.run import (
     Answered,
     AttemptEnded,
@@ -85,6 +87,8 @@ class Play:
         self.timers: dict[Timer, datetime] = {}
         self.waits: dict[tuple[str, int], OpenWait] = {}
         self.children: dict[str, StartChild] = {}
+        self.mishaps = 0.0
+        """How probable it is that an item or a round fails."""
         self.started: list[StartAttempt] = []
         self.told: list[str] = []
         """What happened, as `+fetch` and `-fetch`, to look at the order."""
@@ -230,13 +234,35 @@ class Play:
         chosen()
         return True
 
-    def child_ends(self, run: str, status: str = "completed") -> Decision:
-        """Let a child run end."""
+    def child_ends(self, run: str, status: str = "completed", given: Given | None = None) -> Decision:
+        """Let a child run end; a round goes on twice, and hands a variable on."""
         want = self.children.pop(run)
-        error = None if status == "completed" else Failure("FAILED", "It failed.")
-        return self.say(
-            ChildHasEnded(want.step, want.iteration, run, status, {"of": run}, error)  # type: ignore[arg-type]  # a status
+        index = want.origin.index
+        if index is not None and self.luck is not None and self.luck.random() < self.mishaps:
+            status = "failed"
+        if given is None:
+            given = self._given(index) if want.origin.loops and index is not None else Given()
+        well = status == "completed"
+        error = None if well else Failure("FAILED", "It failed.")
+        told = (
+            want.step,
+            want.iteration,
+            run,
+            status,
+            {"of": run if index is None else index} if well else None,
+            error,
+            given,
         )
+        return self.say(ChildHasEnded(*told))  # type: ignore[arg-type]  # a status
+
+    def _given(self, index: int) -> Given:
+        more = self.luck is not None and self.luck.random() < self.mishaps
+        return Given(index < 2 + more, {"round": index})
+
+    def item(self, id_: str, index: int) -> str:
+        """Return the run of an item or a round that is under way."""
+        found = (run for run, want in self.children.items() if (want.step, want.origin.index) == (id_, index))
+        return next(found)
 
     # ── what attempts come to ──
 
@@ -272,6 +298,14 @@ _OF_A_KIND: dict[str, Callable[[Any, StartAttempt], Outcome]] = {
     "approval": lambda given, _: Wait("approval", data=given),
     "wait.signal": lambda given, _: Wait("signal", key=given["signal"]),
     "ask": lambda given, _: Wait("answer", key="q", data=given),
+    "each": lambda given, _: Wait(
+        "child",
+        batch=Batch(
+            *("each", len(given["items"]), given.get("parallel", 1)),
+            given.get("on_item_failure") == "collect",
+        ),
+    ),
+    "loop": lambda given, _: Wait("child", batch=Batch("loop", given.get("max", 100))),
     "workflow": lambda given, want: Wait("child", child=Child(_run_of(want), given["name"])),
 }
 

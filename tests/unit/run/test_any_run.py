@@ -10,10 +10,10 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callboard.catalogue import catalogue
 from callboard.errors import WrongState
 from callboard.outcome import Done
-from callboard.plan import Plan, compile_plan
+from callboard.planning.catalogue import catalogue
+from callboard.planning.plan import Plan, compile_plan
 from callboard.run import (
     Answered,
     AttemptEnded,
@@ -44,6 +44,7 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
     ids = "abcdefgh"[: draw(st.integers(1, 8))]
     steps: list[dict[str, Any]] = [{"id": id_, "uses": "core.echo"} for id_ in ids]
     for place, step in enumerate(steps):
+        step.update(draw(st.sampled_from([{}, {}, {}, _each(step["id"]), _loop(step["id"])])))
         later = ids[place + 1 :]
         if later:
             edges = [
@@ -81,6 +82,21 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
                 "max": draw(st.integers(1, 2)),
             }
     return written
+
+
+def _each(id_: str) -> dict[str, Any]:
+    inside = [{"id": f"{id_}-inside", "uses": "core.echo"}]
+    failure = "collect" if id_ in "aceg" else "stop"
+    return {
+        "uses": "each",
+        "with": {"items": list(id_ * 4), "parallel": 3, "on_item_failure": failure, "steps": inside},
+    }
+
+
+def _loop(id_: str) -> dict[str, Any]:
+    inside = [{"id": f"{id_}-inside", "uses": "core.echo"}]
+    condition = {"while": "trigger.n > 0"} if id_ in "aceg" else {"until": "index == 1"}
+    return {"uses": "loop", "with": {"max": 3, "steps": inside} | condition}
 
 
 def plan_of(written: dict[str, Any]) -> Plan:
@@ -160,6 +176,7 @@ def anything(play: Play, luck: random.Random) -> None:
 
 def play_on(play: Play, luck: random.Random, *, disturbed: bool) -> None:
     """Play to the end, with people and crashes in between."""
+    play.mishaps = 0.2 if play.script else 0.0
     for _ in range(5_000):
         if play.state.ended:
             return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
 import pytest
 
 from callboard.outcome import Child, Done, Fail, Failure, Wait
-from callboard.plan import Retrying
+from callboard.planning.plan import Retrying
 from callboard.run import (
     AttemptEnded,
     Give,
@@ -178,6 +178,7 @@ def test_an_error_that_json_cannot_hold_loses_its_details() -> None:
         (Wait("child"), "waits for a child run"),
         (Wait("answer", child=Child("k", "other")), "waits for a child run"),
         (Wait("answer", until=NOON.replace(tzinfo=None)), "has no zone"),
+        (Wait("timer", until=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=10)))), "no clock shows"),
     ],
 )
 def test_a_wait_that_could_not_end_fails_its_step(wait: Wait, said: str) -> None:

@@ -24,6 +24,7 @@ from callboard.run import (
     Resume,
     Start,
     Timer,
+    TimerDue,
 )
 from tests.unit.run.player import A, B, C, Play, folded, play
 
@@ -252,10 +253,20 @@ def test_more_may_be_asked_and_the_old_wait_is_closed() -> None:
     one = play(A, script={"a": "answer q1"}).begin()
     one.finish("a")
     told = one.say(Answered("a", 1, 1, "y", "ann", Wait("answer", key="q2")))
-    assert CloseWait("a", 1, 1) in told.wants
+    assert CloseWait("a", 1, 1, Wait("answer", key="q1")) in told.wants
+    assert one.state.steps["a"].answers == [], "what the next wait needs of it is in that wait"
     assert one.say(Answered("a", 1, 1, "late", "ben", Done())).stale
     one.say(Answered("a", 1, 2, "y", "ben", Done()))
     assert one.state.status == "completed"
+
+
+def test_who_tells_of_a_deadline_may_say_what_it_makes_of_the_step() -> None:
+    one = play(A, script={"a": "answer q1"}).begin()
+    one.finish("a")
+    told = one.say(TimerDue(Timer("wait", "a", 1, 1), Wait("answer", key="q2")))
+    assert CloseWait("a", 1, 1, Wait("answer", key="q1")) in told.wants
+    one.say(TimerDue(Timer("wait", "a", 1, 2), Done("enough")))
+    assert one.state.seen["a"]["output"] == "enough"
 
 
 def test_a_signal_that_came_early_is_used_once_and_in_order() -> None:
@@ -282,6 +293,17 @@ def test_signals_that_nobody_uses_are_bounded() -> None:
         one.say(Give("x"))
     with pytest.raises(Unencodable):
         one.say(Give("x", float("nan")))
+
+
+def test_a_signal_that_a_step_waits_for_comes_through_however_many_are_kept() -> None:
+    wait = {"uses": "wait.signal", "with": {"signal": "go"}}
+    one = play({"id": "s", **wait}, {"id": "t", **wait}, limits=Limits(signals=1)).begin()
+    one.finish("s")
+    one.say(Give("x"))
+    one.say(Give("go", 7))
+    assert one.state.seen["s"]["output"] == 7
+    with pytest.raises(WrongState, match="keeps 1 signals"):
+        one.say(Give("go"))  # the next step does not wait yet
 
 
 # ── cancel ──────────────────────────────────────────────────────────────────────────────────────────────────

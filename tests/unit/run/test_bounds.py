@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from callboard import events
 from callboard.checking import accept
 from callboard.errors import WrongState
+from callboard.facts import events
 from callboard.outcome import Done, Fail, Failure, Retry
 from callboard.run import (
     Answered,
@@ -48,6 +48,17 @@ def test_variables_count_once_however_often_they_are_set() -> None:
 def test_the_context_forgets_all_iterations_but_the_last_two() -> None:
     one = play({**A, "with": {"message": "x" * 100}, "again": {"to": "a", "max": 50}}).begin().to_the_end()
     assert one.state.bytes < 300
+
+
+@pytest.mark.parametrize(("most", "status"), [(3, "completed"), (2, "failed")])
+def test_a_step_is_done_again_as_often_as_it_may_be(most: int, status: str) -> None:
+    back = {**A, "again": {"to": "a", "max": 3}}
+    one = play(back, B, limits=Limits(iterations=most)).begin().to_the_end()
+    assert one.state.status == status
+    assert one.state.step("a").iteration == most + 1
+    if status == "failed":
+        assert one.state.error is not None
+        assert one.state.error.code == "TOO_MANY_ITERATIONS"
 
 
 @pytest.mark.parametrize(("most", "status"), [(5, "completed"), (4, "failed")])

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from callboard.checking import accept
-from callboard.plan import Plan
+from callboard.planning.plan import Plan
 from callboard.run import Limits
 from tests.proof import scaled
 from tests.unit.run.player import Play, folded

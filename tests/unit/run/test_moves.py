@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from callboard.errors import FactUnreadable
-from callboard.events import StepCompleted, WorkflowResumed
+from callboard.facts.events import StepCompleted, WorkflowResumed
+from callboard.facts.membership import BotDeclared
 from callboard.ids import BotName
-from callboard.membership import BotDeclared
 from callboard.run import RunState, evolve, moves
 from tests.unit.run.player import NOON
 

@@ -10,8 +10,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from callboard import events, facts
-from callboard.plan import Plan, PlannedStep
+from callboard import facts
+from callboard.facts import events
+from callboard.facts.crossings import Crossing
+from callboard.facts.forked import Forked
+from callboard.planning.plan import Plan, PlannedStep
 from callboard.run import RunState
 
 OVER = {"completed", "failed", "skipped", "cancelled"}
@@ -80,6 +83,9 @@ class Witness:
 
     def _fact(self, fact: msgspec.Struct) -> None:
         match fact:
+            case events.WorkflowStarted(forked=Forked(taken=taken)):
+                for edge in (edge for one in taken for edge in one.edges):
+                    self.edges[edge.edge] = edge.result
             case events.StepActivated(step=step, iteration=iteration):
                 assert self.holds(self.plan.flow.steps[step]), f"{step} began before its join held"
                 assert (step, iteration) not in self.activated, f"{step} began twice in an iteration"
@@ -130,7 +136,7 @@ class Witness:
                 assert edge.target in reset
                 self.edges.pop(edge.number, None)
 
-    def _edges(self, step: PlannedStep, came: tuple[events.Crossing, ...], outcome: str) -> None:
+    def _edges(self, step: PlannedStep, came: tuple[Crossing, ...], outcome: str) -> None:
         if not came and step.outgoing:
             return  # the run ended on the spot
         assert [edge.edge for edge in came] == [edge.number for edge in step.outgoing]
@@ -144,7 +150,7 @@ class Witness:
             self._edge(edge)
         assert taken <= 1
 
-    def _edge(self, edge: events.Crossing) -> None:
+    def _edge(self, edge: Crossing) -> None:
         target = self.plan.flow.steps[edge.to]
         assert self.edges.get(edge.edge) is None, f"edge {edge.edge} ended twice"
         before = self.holds(target)
@@ -168,6 +174,9 @@ class Witness:
         assert set(state.seen) == {id_ for id_, step in state.steps.items() if step.status in OVER}
         assert state.bytes >= 0
         if state.ended or state.status == "new":
+            return
+        if state.queued:
+            assert not flying, "it waits for its turn, and runs"
             return
         for id_, planned in self.plan.flow.steps.items():
             step = state.steps.get(id_)

@@ -12,18 +12,19 @@ from callboard.checking import accept
 from callboard.clock import Clock
 from callboard.deaths import Deaths
 from callboard.errors import NotFound
-from callboard.events import run_stream
+from callboard.facts.events import run_stream
+from callboard.facts.publishing import KIND, WorkflowPublished, workflow_stream
 from callboard.ids import Position, PrincipalId, Version
-from callboard.plan import Plan
-from callboard.publishing import KIND, WorkflowPublished, workflow_stream
+from callboard.planning.plan import Plan
+from callboard.planning.step import Action
+from callboard.publish.library import Library
 from callboard.runs.ordeal import Ordeal
 from callboard.runs.running import MOST_ATTEMPTS, Crew
 from callboard.runs.runs import Began, Runs
-from callboard.step import Action
 from callboard.steps import here
 from callboard.steps.client import Session
 from callboard.steps.exchange import Client
-from callboard.store import Event
+from callboard.store.port import Event
 from callboard.stores.sqlite import SqliteStore
 from callboard.testing.clock import JumpClock
 from callboard.workflow import canonical, checksum
@@ -35,8 +36,10 @@ ANN = PrincipalId("ann")
 class Shelf:
     """Plans by name: each workflow has one version."""
 
-    def __init__(self, *texts: str, actions: Mapping[str, Action] | None = None) -> None:
-        self.catalogue = here(actions or {})
+    def __init__(
+        self, *texts: str, actions: Mapping[str, Action] | None = None, programs: bool = False
+    ) -> None:
+        self.catalogue = here(actions or {}, programs=programs)
         self.accepted = [accept(text, catalogue=self.catalogue) for text in texts]
         self.plans = {one.definition.name: one.plan for one in self.accepted}
 
@@ -45,18 +48,26 @@ class Shelf:
             raise NotFound(f"There is no workflow {workflow}.")
         return self.plans[workflow]
 
-    async def current(self, workflow: str) -> tuple[int, Plan]:
-        return 1, await self.plan(workflow, 1)
+    async def current(self, workflow: str, version: int | None = None) -> tuple[int, Plan]:
+        return 1, await self.plan(workflow, version or 1)
 
 
 class House:
     """What a test speaks to."""
 
-    def __init__(self, stage_: Stage, runs: Runs) -> None:
+    def __init__(self, stage_: Stage, runs: Runs, shelf: Shelf, library: Library) -> None:
         self.stage = stage_
+        self.library = library
+        self.shelf = shelf
         self.store = stage_.store
         self.runs = runs
         self.clock = stage_.clock
+
+    async def publish(self, text: str) -> None:
+        """Add a workflow, or refuse it with what is wrong."""
+        one = accept(text, catalogue=self.shelf.catalogue)
+        self.shelf.plans[one.definition.name] = one.plan
+        await _publish(self.stage, one.definition)
 
     async def start(self, workflow: str = "w", trigger: Any = None, **more: Any) -> Began:
         return await self.runs.start_run(workflow, trigger, principal=ANN, **more)
@@ -102,19 +113,28 @@ async def house(
     store: SqliteStore | None = None,
     deaths: Deaths | None = None,
     open_client: Callable[[], Client] = Session,
+    programs_in: Path | None = None,
 ) -> AsyncIterator[House]:
     """Open the house on a database file; the same file again is a restart."""
-    shelf = Shelf(*texts, actions=actions)
+    shelf = Shelf(*texts, actions=actions, programs=programs_in is not None)
     async with stage(file, clock=clock or JumpClock(), grace=grace, store=store) as open_:
         for one in shelf.accepted:
             if await open_.store.version(one.definition.name) is None:
                 await _publish(open_, one.definition)
         services = open_.company.services
         ordeal = Ordeal(deaths)
-        crew = Crew(services, lambda: shelf.catalogue, open_client=open_client, most=most, ordeal=ordeal)
+        library = Library(open_.store, services.journal)
+        crew = Crew(
+            *(services, lambda: shelf.catalogue),
+            open_client=open_client,
+            most=most,
+            ordeal=ordeal,
+            programs_in=programs_in,
+            templates=library,
+        )
         runs = Runs(services, crew, shelf, open_.company.set_timer, grace=grace)
         await open_.root.ask(StartChild(runs.as_child()))
-        yield House(open_, runs)
+        yield House(open_, runs, shelf, library)
 
 
 async def _publish(open_: Stage, definition: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,11 +11,13 @@ import pytest
 
 from callboard import run as machine
 from callboard.errors import StoreUnavailable
-from callboard.events import SignalReceived, run_stream
+from callboard.facts.events import SignalReceived, run_stream
+from callboard.planning.step import Action, action, marked
 from callboard.run import commands
-from callboard.step import Action, action, marked
-from tests.faulty import Disk, faulty_store
-from tests.unit.runs.house import ANN, house
+from callboard.stores.sqlite import SqliteStore, inline
+from callboard.stores.sqlite.connection import Connection, P, Result, Work
+from tests.faulty import Disk, disk_error, faulty_store
+from tests.unit.runs.house import ANN, House, house
 
 
 class Nothing(msgspec.Struct):
@@ -45,6 +48,11 @@ steps:
   - {id: a, uses: python, with: {action: pass}}
   - {id: b, uses: core.echo}
 """
+DELAYED = """
+name: w
+steps:
+  - {id: a, uses: core.delay, with: {for: 60s}}
+"""
 
 
 async def test_a_disk_that_fails_for_a_while_loses_no_outcome(tmp_path: Path) -> None:
@@ -62,6 +70,50 @@ async def test_a_disk_that_fails_for_a_while_loses_no_outcome(tmp_path: Path) ->
         await here.comes_to(began.run)
         assert gate.begun == 1
         assert await here.attempts(began.run) == [("a", 1, "completed"), ("b", 1, "completed")]
+
+
+class Unreadable:
+    """A reader of the database that fails as long as a test wants it so."""
+
+    def __init__(self, real: Connection) -> None:
+        self._real = real
+        self.broken = False
+        self.tried = 0
+
+    async def run(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        if self.broken:
+            self.tried += 1
+            raise disk_error()
+        return await self._real.run(work, *args, **kwargs)
+
+    async def close(self) -> None:
+        await self._real.close()
+
+
+async def test_a_timer_that_rings_while_the_disk_cannot_be_read_is_not_forgotten(tmp_path: Path) -> None:
+    """It rings once: to fall over with it in hand would leave the run to sleep until the next start."""
+    readers: list[Unreadable] = []
+
+    async def connect(database: str, *, read_only: bool) -> Connection:
+        real = await inline(database, read_only=read_only)
+        if not read_only:
+            return real
+        readers.append(Unreadable(real))
+        return readers[-1]
+
+    store = SqliteStore(tmp_path / "db", connect=connect)
+    async with house(tmp_path / "db", DELAYED, store=store) as here:
+        began = await here.start()
+        for one in readers:
+            one.broken = True
+        await here.stage.until(lambda: sum(one.tried for one in readers) > 5, within=1_000)
+        for one in readers:
+            one.broken = False
+
+        async def ended() -> bool:
+            return await here.status(began.run) == "completed"
+
+        await here.stage.until(ended, within=1_000)
 
 
 async def test_a_start_that_was_not_written_is_no_run(tmp_path: Path) -> None:
@@ -127,6 +179,36 @@ async def test_a_fan_of_many_steps_is_committed_in_pieces(tmp_path: Path) -> Non
         began = await here.start()
         await here.comes_to(began.run)
         assert len(await here.events(began.run)) == 2 * 901 + 2
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "python, with: {action: pass, input: '{{ trigger }}'}",
+        "core.fail, with: {message: '{{ trigger.text }}'}",
+        "message.publish, with: {channel: said, type: it, body: '{{ trigger }}'}",
+        "approval, with: {approvers: [ann], message: '{{ trigger.text }}', expires: 1h, default: approve}",
+        "wait.message, with: {channel: said, if: item.body == trigger, timeout: 1h}",
+    ],
+)
+async def test_a_fan_of_large_steps_is_committed_in_pieces(tmp_path: Path, step: str) -> None:
+    """Together they are more than a turn holds; the run was stranded by that once."""
+    names = [f"s{number}" for number in range(60)]
+    steps = "\n".join(f"  - {{id: {name}, uses: {step}}}" for name in names)
+    text = (
+        "name: w\nmax_parallel: 100\non_failure: continue\nsteps:\n"
+        f"  - {{id: d, uses: core.delay, with: {{for: 1h}}, next: [{', '.join(names)}]}}\n{steps}\n"
+    )
+    gate = Gate()
+    gate.open.set()
+    async with house(tmp_path / "db", text, actions=gate.actions) as here:
+        began = await here.start(trigger={"text": "x" * 200_000})
+        await here.stage.until(partial(_ended, here, began.run), within=1_000_000)
+        assert len(await here.attempts(began.run)) == 61
+
+
+async def _ended(here: House, run: str) -> bool:
+    return await here.status(run) in {"completed", "failed"}
 
 
 async def test_a_bug_in_the_machine_ends_the_actor_and_not_the_run(

@@ -17,8 +17,8 @@ import pytest
 from callboard import deaths
 from callboard.clock import SystemClock
 from callboard.deaths import Deaths
+from callboard.planning.step import action, marked
 from callboard.run import commands
-from callboard.step import action, marked
 from tests.unit.runs.house import ANN, House, house
 
 TEXT = """
@@ -123,6 +123,7 @@ async def test_a_run_that_was_alone_at_three_deaths_is_left_crashed_and_all_othe
             innocent.append(new.run)
             await began(here, "deadly")
             assert Life.began == ["deadly"], "nobody else attempts anything meanwhile"
+            assert await here.attempts(new.run) == [], "and nothing is begun that a death could cut off"
         assert Life.began == ["deadly"], "nor while the server stops"
     async with life(tmp_path) as here:
         for run in innocent:

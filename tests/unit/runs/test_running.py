@@ -14,7 +14,7 @@ from callboard.clock import SystemClock
 from callboard.errors import KeyReused, NotFound, WorkflowInvalid
 from callboard.ids import BotName
 from callboard.outcome import Fail, Failure
-from callboard.step import Action, action, marked, this_attempt
+from callboard.planning.step import Action, action, marked, this_attempt
 from tests.unit.runs.house import Shelf, house
 
 CHAIN = """
@@ -84,9 +84,9 @@ async def test_a_workflow_that_nobody_published_cannot_be_started(tmp_path: Path
             await here.start("nobody")
 
 
-def test_a_kind_that_is_not_there_yet_is_refused_by_name() -> None:
+def test_a_kind_that_is_not_allowed_here_is_refused_by_name() -> None:
     text = "name: w\nsteps:\n  - {id: a, uses: shell.run, with: {command: [ls]}}\n"
-    with pytest.raises(WorkflowInvalid, match=r"shell\.run cannot be run"):
+    with pytest.raises(WorkflowInvalid, match=r"shell\.run are off here"):
         Shelf(text)
 
 

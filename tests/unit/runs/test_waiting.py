@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from callboard.errors import Conflict, Denied, NotFound, WrongState
-from callboard.events import run_stream
+from callboard.facts.events import run_stream
 from callboard.ids import Position
+from callboard.planning.step import action, marked
 from callboard.run import commands
 from callboard.runs.runturn import Waited
-from callboard.step import action, marked
 from callboard.testing.clock import JumpClock
 from tests.unit.runs.house import ANN, House, house
 
@@ -98,6 +98,18 @@ async def test_a_delay_that_ended_while_nobody_was_there_ends_once_at_the_start(
         await here.comes_to(began.run)
         assert clock.monotonic() < 60
         assert (await here.kinds(began.run)).count("step_completed") == 2
+
+
+@pytest.mark.parametrize("until", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+async def test_a_time_that_no_clock_shows_fails_its_step_and_troubles_nobody_else(
+    tmp_path: Path, until: str
+) -> None:
+    text = "name: w\nsteps:\n  - {id: a, uses: core.delay, with: {until: '{{ trigger }}'}}\n"
+    async with house(tmp_path / "db", text) as here:
+        began = await here.start(trigger=until)
+        await here.comes_to(began.run, "failed")
+        error = (await here.facts(began.run))[-1].error
+        assert (error.code, "no clock shows this time" in error.message) == ("BAD_INPUT", True)
 
 
 # ── signals ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,10 @@ from callboard.errors import (
 )
 from callboard.ids import Position, Version
 from callboard.messages import To
-from callboard.store import CommitInDoubt
+from callboard.store.port import CommitInDoubt
 from callboard.stores.sqlite import SqliteStore, writing
 from callboard.stores.sqlite.opening import new_log_id, open_writer
+from callboard.stores.sqlite.rows import instant, microseconds
 from callboard.testing.store_conformance import NOON, STREAM, commit, noting, saying
 from tests.unit.stores.conftest import ask_writer, plain, refuses_to_open
 
@@ -276,3 +278,10 @@ async def test_a_closed_store_says_so(database: Path) -> None:
     store = SqliteStore(database)
     with pytest.raises(StoreUnavailable):
         await store.head()
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+def test_an_instant_that_no_clock_shows_is_read_as_the_nearest_that_one_does(moment: str) -> None:
+    """A file that holds one must open: such a row once kept a server from starting."""
+    at = datetime.fromisoformat(moment)
+    assert instant(microseconds(at)).replace(microsecond=0) == at.replace(tzinfo=UTC)

@@ -6,11 +6,11 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from callboard.changes import MoveCursor
+from callboard.facts.membership import BotDeclared, Subscribed, bot_stream
 from callboard.ids import BotName, Position, StreamId, Version
-from callboard.membership import BotDeclared, Subscribed, bot_stream
 from callboard.messages import To
-from callboard.store import Receipt, Retention
+from callboard.store.changes import MoveCursor
+from callboard.store.port import Receipt, Retention
 from callboard.stores.sqlite import SqliteStore
 from callboard.testing.store_conformance import NOON, changing, commit, new_turn, noting, saying
 from tests.unit.stores.conftest import plain

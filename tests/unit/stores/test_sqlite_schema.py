@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 import callboard.stores.sqlite as package
-from callboard.changes import (
+from callboard.errors import (
+    SchemaTooNew,
+    StartRefused,
+)
+from callboard.facts.events import WorkflowStarted, run_stream
+from callboard.facts.membership import BotDeclared, bot_stream
+from callboard.ids import Position, SystemIds, TimerId, Version, WaitId
+from callboard.messages import To
+from callboard.store.changes import (
     KeepKey,
     KeepTimer,
     MoveCursor,
@@ -19,21 +27,13 @@ from callboard.changes import (
     SaveMemory,
     SaveSnapshot,
 )
-from callboard.errors import (
-    SchemaTooNew,
-    StartRefused,
-)
-from callboard.events import WorkflowStarted, run_stream
-from callboard.ids import Position, SystemIds, TimerId, Version, WaitId
-from callboard.membership import BotDeclared, bot_stream
-from callboard.messages import To
-from callboard.runrows import RunQuery
-from callboard.store import Receipt
+from callboard.store.port import Receipt
+from callboard.store.runrows import RunQuery
+from callboard.store.turn import Turn
 from callboard.stores.sqlite import SqliteStore, writing
 from callboard.stores.sqlite.migrations import Migration, known, migrate
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.testing.store_conformance import CLERK, NOON, STREAM, Noted, commit, new_turn, noting
-from callboard.turn import Turn
 from tests.unit.stores.conftest import plain, refuses_to_open
 
 
@@ -132,6 +132,37 @@ async def test_a_database_of_an_earlier_schema_opens_with_all_that_was_in_it(
         await commit(store, turn)
         assert [run.status for run in await store.runs(RunQuery())] == ["pending"]
         assert [one.name for one in await store.check(full=True) if not one.ok] == []
+        assert await store.rebuild() == []
+    finally:
+        await store.close()
+
+
+async def test_workflows_from_before_there_were_drafts_are_active(database: Path) -> None:
+    """In the version that they had, as the log would make them anew."""
+    with plain(database) as db:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        migrate(db, NOON, migrations=known()[:4])
+        db.execute(QUERIES.make_head, ("log",))
+        db.execute("UPDATE log_head SET next_position = 3")
+        db.execute("INSERT INTO streams VALUES ('default', 'workflow:tidy', 'workflow', 2, NULL)")
+        for number in (1, 2):
+            data = (
+                f'{{"name":"tidy","version":{number},"checksum":"{number}","text":"{{}}","description":"d"}}'
+            )
+            id_ = f"01920000-0000-7000-8000-{number:012}"
+            about = ("default", "ann", "workflow:tidy", "workflow", number, id_, "workflow_published")
+            db.execute(
+                "INSERT INTO workflow_events VALUES (?, NULL, ?, ?, ?, ?, ?, ?, ?, 1, ?, '{}', 0)",
+                (number, *about, data),
+            )
+        db.execute("INSERT INTO workflows VALUES ('default', 'tidy', 2, 'd', '')")
+        db.executemany("INSERT INTO workflow_versions VALUES ('default', 'tidy', ?1, ?1, ?1)", [(1,), (2,)])
+    store = SqliteStore(database)
+    await store.open()
+    try:
+        (row,) = await store.workflows()
+        assert (row.status, row.version, row.versions, row.draft, row.filed) == ("active", 2, 2, 0, 0)
+        assert [one.active for one in await store.versions("tidy", None, 9)] == [True, False]
         assert await store.rebuild() == []
     finally:
         await store.close()

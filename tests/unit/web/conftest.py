@@ -12,15 +12,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from callboard.config import Door as DoorConfig
 from callboard.errors import CallboardError, PositionUnknown
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, Position, PrincipalId, Tenant
+from callboard.settings import Door as DoorConfig
 from callboard.web import wire
 from callboard.web.api.server import Door
+from tests.unit.web.firing import MemoryTriggers
 from tests.unit.web.reading import MemoryInbox
-from tests.unit.web.running import MemoryRuns
+from tests.unit.web.running import MemoryFollowing, MemoryRuns, MemoryStory
 from tests.unit.web.shelved import MemoryWorkflows
 from tests.unit.web.talking import MemoryTalk
+from tests.unit.web.templating import MemoryTemplates
 
 KEY = "k" * 43
 BODY_BYTES = 4096
@@ -51,6 +53,22 @@ class MemoryDesk:
     @property
     def runs(self) -> MemoryRuns:
         return MemoryRuns(self._asked)
+
+    @property
+    def story(self) -> MemoryStory:
+        return MemoryStory(self._asked)
+
+    @property
+    def following(self) -> MemoryFollowing:
+        return MemoryFollowing(self._asked)
+
+    @property
+    def triggers(self) -> MemoryTriggers:
+        return MemoryTriggers(self._asked)
+
+    @property
+    def templates(self) -> MemoryTemplates:
+        return MemoryTemplates(self._asked)
 
     @property
     def workflows(self) -> MemoryWorkflows:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from callboard.errors import NotFound, WrongState
-from callboard.ids import LOCAL_USER, Position, PrincipalId
-from callboard.web import runs
+from callboard.ids import LOCAL_USER, Position, PrincipalId, Tenant
+from callboard.web import runs, story, wire
+from callboard.web.api.event import Event
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 RUN = "01920000-0000-7000-8000-000000000001"
@@ -33,6 +35,7 @@ APPROVAL = runs.ApprovalRow(
     needed=1,
     since=AT,
 )
+WAITING = [APPROVAL]
 
 
 @dataclass
@@ -40,10 +43,6 @@ class MemoryRuns:
     """One run that goes on, one that has ended, and one approval."""
 
     asked: Callable[..., Awaitable[None]]
-
-    async def publish(self, text: str, principal: PrincipalId) -> runs.Published:
-        await self.asked("publish", text, principal)
-        return runs.Published(name="claims", version=1, created=True, activated=True)
 
     async def start(
         self, workflow: str, request: runs.StartRequest, *, principal: PrincipalId
@@ -64,6 +63,14 @@ class MemoryRuns:
             raise NotFound(f"There is no run {run}.")
         return runs.RunDetail(**ROW, steps=[] if "steps" in include else None)
 
+    async def fork(self, run: str, request: story.ForkRequest, *, principal: PrincipalId) -> runs.Started:
+        await self.asked("fork", run, request, principal)
+        if run == ENDED:
+            raise WrongState(f"Run {run} cannot be forked from there.", status="failed")
+        return runs.Started(
+            run_id=ENDED, workflow="claims", version=1, status="pending", url=f"/runs/{ENDED}"
+        )
+
     async def pause(self, run: str, principal: PrincipalId) -> runs.Standing:
         return await self._do("pause", run, principal)
 
@@ -72,6 +79,10 @@ class MemoryRuns:
 
     async def retry(self, run: str, principal: PrincipalId) -> runs.Standing:
         return await self._do("retry", run, principal)
+
+    async def delete(self, run: str, principal: PrincipalId) -> runs.Deleted:
+        await self._do("delete", run, principal)
+        return runs.Deleted(run_id=run)
 
     async def cancel(self, run: str, reason: str, principal: PrincipalId) -> runs.Standing:
         return await self._do("cancel", run, reason, principal)
@@ -90,7 +101,7 @@ class MemoryRuns:
 
     async def approvals(self, after: str | None, limit: int) -> runs.ApprovalPage:
         await self.asked("approvals", after, limit)
-        return runs.ApprovalPage(data=[APPROVAL], next=None)
+        return runs.ApprovalPage(data=WAITING, next=None)
 
     async def approval(self, approval: str) -> runs.ApprovalRow:
         await self.asked("approval", approval)
@@ -100,3 +111,76 @@ class MemoryRuns:
         self, approval: str, request: runs.DecisionRequest, principal: PrincipalId
     ) -> runs.Standing:
         return await self._do("decide", approval, request, principal)
+
+
+@dataclass
+class MemoryStory:
+    """The story of the one run that goes on."""
+
+    asked: Callable[..., Awaitable[None]]
+
+    async def steps(self, run: str, query: story.StoryQuery) -> story.StepPage:
+        await self._told("steps", run, query)
+        return story.StepPage(data=[], next="9@log-1")
+
+    async def events(self, run: str, query: story.StoryQuery) -> story.EventPage:
+        await self._told("events", run, query)
+        return story.EventPage(data=[], next=None)
+
+    async def decisions(self, run: str, query: story.StoryQuery) -> story.DecisionPage:
+        await self._told("decisions", run, query)
+        return story.DecisionPage(data=[], next=None)
+
+    async def run_links(self, run: str, query: story.StoryQuery) -> story.LinkPage:
+        await self._told("run_links", run, query)
+        return story.LinkPage(data=[], next=None)
+
+    async def links(self, query: story.LinksQuery) -> story.LinkPage:
+        await self.asked("links", query)
+        return story.LinkPage(data=[], next=None)
+
+    async def tree(self, run: str) -> story.Tree:
+        await self._told("tree", run)
+        return story.Tree(root=story.Branch(run=runs.RunRow(**ROW)))
+
+    async def at(self, run: str, position: Position) -> story.RunThen:
+        await self._told("at", run, position)
+        return story.RunThen(
+            run_id=run,
+            workflow="claims",
+            version=1,
+            position=position,
+            at=AT,
+            status="running",
+            steps=[],
+            ready=[],
+            vars={},
+        )
+
+    async def _told(self, what: str, run: str, *more: object) -> None:
+        await self.asked(what, run, *more)
+        if run != RUN:
+            raise NotFound(f"There is no run {run}.")
+
+
+@dataclass
+class MemoryFollowing:
+    """A run of three facts, of which the last is its end, and a log of one."""
+
+    asked: Callable[..., Awaitable[None]]
+
+    async def run(self, run: str, after: str | None) -> AsyncGenerator[list[Event[runs.EventRow]], None]:
+        await self.asked("follow", run, after)
+        if run != RUN:
+            raise NotFound(f"There is no run {run}.")
+        for number in range(int((after or "0").partition("@")[0]) + 1, 4):
+            row = runs.EventRow(
+                position=Position(number), cause=None, version=number, type="fact", at=AT, data={"n": number}
+            )
+            yield [Event(row, f"{number}@log-1", "end" if number == 3 else "")]
+
+    async def log(self, after: str | None, tenant: Tenant) -> AsyncGenerator[list[Event[wire.LogRow]], None]:
+        await self.asked("follow log", after, tenant)
+        while True:
+            yield []
+            await asyncio.sleep(3600)

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from callboard import errors
-from callboard.config import Door as DoorConfig
 from callboard.errors import CallboardError, ConcurrencyConflict, DiskFull, ServerUnreachable, Unauthenticated
 from callboard.folder import DataFolder
+from callboard.settings import Door as DoorConfig
 from callboard.web import wire
 from callboard.web.api import problems
 from callboard.web.api.server import Door
-from callboard.web.client import Client, rebuild
+from callboard.web.client import Client
+from callboard.web.refusals import rebuild
 from tests.unit.web.conftest import KEY, MemoryDesk
 
 

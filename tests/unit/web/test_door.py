@@ -13,8 +13,8 @@ import pytest
 import structlog
 
 from callboard import logs
-from callboard.config import Door as DoorConfig
 from callboard.errors import AddressInUse, DiskFull, StartRefused, StreamNotFound
+from callboard.settings import Door as DoorConfig
 from callboard.web import wire
 from callboard.web.api.server import Door
 from tests.unit.web.conftest import BODY_BYTES, KEY, Caller, MemoryDesk, Reply

@@ -51,6 +51,17 @@ async def test_what_cannot_be_is_a_conflict_with_the_state_that_the_run_is_in(
     assert reply.json["details"] == {"status": "failed"}
 
 
+async def test_a_run_that_has_ended_is_deleted_and_one_that_goes_on_is_not(
+    caller: Caller, desk: MemoryDesk
+) -> None:
+    gone = await caller.ask("DELETE", f"{RUNS}/{RUN}")
+    assert (gone.status, gone.json) == (200, {"run_id": RUN})
+    assert desk.asked[-1][:2] == ("delete", RUN)
+    wrong = await caller.ask("DELETE", f"{RUNS}/{ENDED}")  # whose desk says so of every wish
+    assert (wrong.status, wrong.json["code"]) == (409, "WRONG_STATE")
+    assert (await caller.ask("DELETE", f"{RUNS}/seven")).status == 400
+
+
 async def test_a_signal_carries_any_value(caller: Caller, desk: MemoryDesk) -> None:
     body = json.dumps({"name": "go", "body": [1, {"a": None}]}).encode()
     assert (await caller.ask("POST", f"{RUNS}/{RUN}/signal", body)).status == 202

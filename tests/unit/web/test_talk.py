@@ -91,7 +91,7 @@ async def test_a_message_that_cannot_be_is_refused_before_the_desk(
         ("/messages", sent(to="clerk", after="soon"), "$.after: expected a whole number and a unit, such as"),
         ("/messages", sent(to=""), "$.to: it must not be empty"),
         ("/messages?after=5", None, "$.after: expected a cursor such as 17@"),
-        ("/bots/ann/ack", b'{"up_to": "x"}', "$.up_to: expected the cursor or the position of a message"),
+        ("/bots/ann/ack", b'{"up_to": "x"}', "$.up_to: expected a cursor or a position of the log"),
     ],
 )
 async def test_what_is_written_otherwise_is_refused_in_words(

@@ -19,6 +19,12 @@ def step(rest: str, uses: str = "core.echo") -> str:
     return f"name: a\nsteps:\n  - id: one\n    uses: {uses}\n    {rest}\n"
 
 
+def asked(consensus: str, answer: str) -> str:
+    """Return a workflow that asks two bots; its consensus stands in line 5, what it asks in line 6."""
+    with_ = f"with: {{bots: [a, b], question: x, answer: {{{answer}}}}}"
+    return step(f"consensus: {{{consensus}}}\n    {with_}", "ask")
+
+
 def steps(*lines: str) -> str:
     """Return a workflow with a step on each line, from line 3 on."""
     return "name: a\nsteps:\n" + "".join(f"  - {line}\n" for line in lines)
@@ -225,6 +231,20 @@ KINDS = [
     ),
     Case("a delay without an end", step("with: {}", "core.delay"), "WRONG_VALUE", "steps[0].with", 5),
     Case(
+        "a moment that is none",
+        step("with: {until: yesterday}", "core.delay"),
+        "WRONG_VALUE",
+        "steps[0].with.until",
+        5,
+    ),
+    Case(
+        "a moment that no clock shows",
+        step("with: {until: '0001-01-01T00:00:00+10:00'}", "core.delay"),
+        "WRONG_VALUE",
+        "steps[0].with.until",
+        5,
+    ),
+    Case(
         "a moment without a zone",
         step("with: {until: '2030-01-31T07:00:00'}", "core.delay"),
         "WRONG_VALUE",
@@ -332,6 +352,65 @@ KINDS = [
         "steps[0].consensus.threshold",
         5,
         "warning",
+    ),
+    Case(
+        "shapes by another metric",
+        asked("metric: percent", "shape: span"),
+        "WRONG_VALUE",
+        "steps[0].with.answer",
+        6,
+    ),
+    Case("overlap of no shape", asked("metric: iou", "text: true"), "WRONG_VALUE", "steps[0].with.answer", 6),
+    Case(
+        "distances between words",
+        asked("metric: krippendorff, level: interval", "choices: [a, b]"),
+        "WRONG_VALUE",
+        "steps[0].with.answer",
+        6,
+    ),
+    Case(
+        "a weight below nothing",
+        asked("weights: {a: -1}", "text: true"),
+        "OUT_OF_BOUNDS",
+        "steps[0].consensus.weights.a",
+        5,
+    ),
+    Case(
+        "a rater who is asked already",
+        asked("resolve: more, raters: [b]", "text: true"),
+        "RATER_TWICE",
+        "steps[0].consensus.raters[0]",
+        5,
+        "warning",
+    ),
+    Case(
+        "more raters for a metric of two",
+        asked("metric: cohen, resolve: more, raters: [c]", "text: true"),
+        "THRESHOLD_NEVER",
+        "steps[0].consensus.resolve",
+        5,
+        "warning",
+    ),
+    Case(
+        "bounds that no number fits",
+        asked("metric: percent", "number: {min: 2, max: 1}"),
+        "WRONG_VALUE",
+        "steps[0].with.answer.number",
+        6,
+    ),
+    Case(
+        "a shape in units",
+        asked("metric: iou", "shape: box, units: 3"),
+        "WRONG_VALUE",
+        "steps[0].with.answer.units",
+        6,
+    ),
+    Case(
+        "an answer that is refused",
+        asked("metric: percent", "number: false"),
+        "WRONG_VALUE",
+        "steps[0].with.answer",
+        6,
     ),
     Case(
         "an attempt longer than its run",

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callboard.catalogue import KINDS
 from callboard.checking import accept, check
 from callboard.errors import WorkflowInvalid
+from callboard.planning.catalogue import KINDS
 from tests.proof import scaled
 from tests.unit.workflow.cases import CASES, Case, one, step, steps, top
 
@@ -190,6 +190,8 @@ def test_accept_gives_the_plan_or_refuses_with_all_faults() -> None:
         accept(step("tiemout: 5s", "core.ecko"))
     assert {fault["code"] for fault in refused.value.details["faults"]} == {"UNKNOWN_FIELD", "USES_UNKNOWN"}
     assert "line 4" in refused.value.message
+    with pytest.raises(WorkflowInvalid, match=r"did you mean core\.echo\?$"):
+        accept(step("", "core.ecko"))
 
 
 # ── whatever the file holds ──────────────────────────────────────────────────────────────────────────────

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from callboard.catalogue import KINDS, catalogue
 from callboard.checking import check
-from callboard.step import Action, Kind, action, action_of, marked
+from callboard.planning.catalogue import KINDS, catalogue
+from callboard.planning.step import Action, Kind, action, action_of, marked
 from callboard.workflow import Definition, Step
 from callboard.workflow.definition import Concurrency, Consensus, On, Retry
 
 TEXT = (Path(__file__).parents[3] / "docs" / "workflows.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -35,6 +36,11 @@ def test_an_example_of_the_documentation_has_no_errors(text: str) -> None:
     assert action_of(known.name, grade).input is Claim
     found = check(text, catalogue=catalogue({known.name: known}))
     assert [fault for fault in found if fault.severity == "error"] == []
+
+
+def test_the_example_of_the_readme_has_no_fault() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert check(example) == []
 
 
 @pytest.mark.parametrize("struct", [Definition, Step, On])

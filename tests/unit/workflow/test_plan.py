@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.checking import accept
-from callboard.graph import Graph
-from callboard.plan import Join, Plan
+from callboard.planning.graph import Graph
+from callboard.planning.plan import Join, Plan
 from callboard.workflow import Definition, Notes, Step, canonical, checksum, define, read
 from tests.proof import scaled
 from tests.unit.workflow.cases import one, steps

@@ -1,9 +1,10 @@
 """The store on SQLite.
 
 In reading order: `connection` (how work reaches a connection), `opening` (pragmas, schema, identity),
-`migrations`, `writing` (committing a batch), `rows` and `queries` (how things are laid out), `inboxes` and
-`auditing` (questions that take several statements), `adapter` (the port itself), and the housekeeping:
-`checking`, `retention`, `rebuilding`, `backup`, `replacing`. `schema.sql` shows the tables.
+`migrations`, `writing` (committing a batch), `gathering` (many turns in few statements), `rows` and `queries`
+(how things are laid out), `inboxes` and `auditing` (questions that take several statements), `adapter` (the
+port itself), and the housekeeping: `checking`, `retention`, `rebuilding`, `backup`, `replacing`. `schema.sql`
+shows the tables.
 """
 
 from callboard.stores.sqlite.adapter import SqliteStore

@@ -31,7 +31,7 @@ from callboard.ids import (
     WaitId,
 )
 from callboard.messages import Message
-from callboard.store import (
+from callboard.store.port import (
     Audited,
     AuditQuery,
     BotRow,
@@ -56,6 +56,7 @@ from callboard.store import (
     Timer,
     Wait,
 )
+from callboard.store.turn import Turn
 from callboard.stores.sqlite import (
     auditing,
     backup,
@@ -69,16 +70,17 @@ from callboard.stores.sqlite import (
 )
 from callboard.stores.sqlite.connection import Connection, Connector, P, Result, Work, on_thread
 from callboard.stores.sqlite.faults import fault
-from callboard.stores.sqlite.queries import QUERIES, every, maybe, the_head
+from callboard.stores.sqlite.overhearing import Overhears
+from callboard.stores.sqlite.queries import QUERIES, as_many, every, maybe, the_head
 from callboard.stores.sqlite.runs import RunReads
-from callboard.turn import Turn
+from callboard.stores.sqlite.templates import TemplateReads
 
 MEMORY = ":memory:"
 CLOSED = "The store is closed."
 READERS = 2
 
 
-class SqliteStore(RunReads):
+class SqliteStore(RunReads, TemplateReads, Overhears):
     """The log in one SQLite file, or in memory."""
 
     def __init__(
@@ -160,10 +162,26 @@ class SqliteStore(RunReads):
         return Stream(stream, row[0], row[1], None if row[2] is None else rows.instant(row[2]))
 
     async def events(
-        self, stream: StreamId, after: Version, limit: int, *, tenant: Tenant = DEFAULT_TENANT
+        self,
+        stream: StreamId,
+        after: Version,
+        limit: int,
+        *,
+        size: int | None = None,
+        tenant: Tenant = DEFAULT_TENANT,
     ) -> list[Event]:
-        found = await self._read(every, QUERIES.read_events, (tenant, stream, after, limit))
+        wanted = (tenant, stream, after, limit)
+        if size is None:
+            found = await self._read(every, QUERIES.read_events, wanted)
+        else:
+            found = await self._read(as_many, QUERIES.read_events, wanted, rows.EVENT_DATA, size)
         return [rows.event(row) for row in found]
+
+    async def version_at(
+        self, stream: StreamId, position: Position, *, tenant: Tenant = DEFAULT_TENANT
+    ) -> Version:
+        row = await self._read(maybe, QUERIES.read_version_at, (tenant, stream, position))
+        return Version(0 if row is None else row[0])
 
     async def snapshot(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> Snapshot | None:
         row = await self._read(maybe, QUERIES.read_snapshot, (tenant, stream))
@@ -325,24 +343,12 @@ class SqliteStore(RunReads):
         return await self._write(rebuilding.rebuild)
 
     async def prune(self, wanted: Retention, *, dry_run: bool = False) -> Pruned:
-        before = await self._write(retention.size)
-        bounds = await self._write(retention.bounds, wanted)
-        total = retention.Taken()
-        for take in (retention.take_messages, retention.take_streams):
-            step = retention.Taken(more=True)
-            while step.more:
-                step = await self._write(take, bounds, step, dry_run=dry_run)
-                total.messages += step.messages
-                total.streams += step.streams
-                total.events += step.events
-        if not dry_run:
-            while await self._write(retention.take_keys, self._clock.now()):
-                pass
-            while await self._write(retention.give_back):
-                pass
-            await self._write(retention.fold_log)
-        after = await self._write(retention.size)
-        return Pruned(total.messages, total.streams, total.events, before, after)
+        return await retention.prune(self._write, wanted, self._clock.now(), dry_run=dry_run)
+
+    async def remove_stream(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> bool:
+        while (taken := await self._write(retention.take_parts, tenant, stream)) > 0:
+            pass
+        return not taken and await self._write(retention.take_stream, tenant, stream)
 
     async def backup(self, target: str) -> Copy:
         return await self._read_aside(backup.copy, Path(target))

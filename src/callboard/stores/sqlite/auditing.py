@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from callboard.membership import matches
-from callboard.store import AuditQuery
+from callboard.facts.membership import matches
+from callboard.store.port import AuditQuery
 from callboard.stores.sqlite.inboxes import merged, snapshot
 from callboard.stores.sqlite.queries import QUERIES, Row
 from callboard.stores.sqlite.rows import microseconds

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from callboard.errors import AlreadyExists, BackupInvalid, StartRefused
 from callboard.ids import LogId, Position
-from callboard.store import Copy, Head
+from callboard.store.port import Copy, Head
 from callboard.stores.sqlite.checking import DERIVED, check_file
 from callboard.stores.sqlite.migrations import known, pending
 from callboard.stores.sqlite.queries import QUERIES

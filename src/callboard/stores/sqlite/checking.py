@@ -6,10 +6,11 @@ what costs little on a large file.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 
 from callboard.errors import FactUnreadable
-from callboard.store import Finding
+from callboard.store.port import Finding
 from callboard.stores.sqlite.opening import durability_faults, pragmas
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.stores.sqlite.rebuilding import compare
@@ -63,15 +64,27 @@ _QUESTIONS = {
     "cursors": (QUERIES.check_cursors, "no cursor stands past the head"),
     "waits": (QUERIES.check_answers, "no wait is answered from the future"),
     "runs": (QUERIES.check_owned, "each that has not ended goes on by an attempt, a timer or a wait"),
+    "queues": (QUERIES.check_queues, "each run that waits for its turn waits behind another"),
 }
 
 
 def _cheap(db: sqlite3.Connection) -> list[Finding]:
-    return [_ask(db, name) for name in ("positions", "cursors", "waits", "runs")]
+    return [_ask(db, name) for name in ("positions", "cursors", "waits", "runs", "queues")]
 
 
 def _invariants(db: sqlite3.Connection) -> list[Finding]:
-    return [*(_ask(db, name) for name in _QUESTIONS), _derived(db)]
+    return [*(_ask(db, name) for name in _QUESTIONS), _versions(db), _derived(db)]
+
+
+def _versions(db: sqlite3.Connection) -> Finding:
+    """Compare the text of each version of a workflow with the checksum under which it was published."""
+    altered, seen = [], 0
+    for workflow, version, checksum, text in db.execute(QUERIES.check_versions):
+        seen += 1
+        if hashlib.sha256(text.encode()).hexdigest() != checksum:
+            altered.append(f"version {version} of {workflow}")
+    said = f"not what was published: {', '.join(altered)}" if altered else f"{seen} are what was published"
+    return Finding("versions", ok=not altered, detail=said)
 
 
 def _derived(db: sqlite3.Connection) -> Finding:

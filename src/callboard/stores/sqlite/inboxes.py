@@ -18,7 +18,7 @@ from itertools import groupby, islice
 
 import msgspec
 
-from callboard.membership import matches
+from callboard.facts.membership import matches
 from callboard.stores.sqlite.queries import QUERIES, Row
 from callboard.stores.sqlite.writing import read_head, roll_back
 

@@ -12,8 +12,8 @@ import sqlite3
 from datetime import datetime
 
 from callboard.errors import StartRefused, StoreCorrupt
+from callboard.facts.membership import matches
 from callboard.ids import LogId
-from callboard.membership import matches
 from callboard.stores.sqlite.migrations import known, migrate, pending
 from callboard.stores.sqlite.queries import QUERIES
 

@@ -53,6 +53,17 @@ def every(db: sqlite3.Connection, statement: str, parameters: Row | Mapping[str,
     return db.execute(statement, parameters).fetchall()
 
 
+def as_many(db: sqlite3.Connection, statement: str, parameters: Row, column: int, size: int) -> list[Row]:
+    """Return the rows of a statement up to the one with which a column has come to so many characters."""
+    found: list[Row] = []
+    for row in db.execute(statement, parameters):
+        found.append(row)
+        size -= len(row[column])
+        if size <= 0:
+            break
+    return found
+
+
 def maybe(db: sqlite3.Connection, statement: str, parameters: Row = ()) -> Row | None:
     """Return the first row of a statement, if there is one."""
     found: Row | None = db.execute(statement, parameters).fetchone()

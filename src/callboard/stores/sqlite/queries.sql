@@ -32,8 +32,17 @@ ON CONFLICT DO NOTHING;
 -- No row is changed if the stream is not at the expected version: that is the conflict.
 UPDATE streams SET version = ?3 WHERE tenant = ?1 AND stream_id = ?2 AND version = ?4;
 
+-- name: advance_streams
+-- The same, for as many streams as there are rows (gathering.py).
+UPDATE streams SET version = v.column3 FROM (VALUES (?, ?, ?, ?)) AS v
+WHERE tenant = v.column1 AND stream_id = v.column2 AND version = v.column4;
+
 -- name: end_stream
 UPDATE streams SET ended_at = ?3 WHERE tenant = ?1 AND stream_id = ?2;
+
+-- name: end_streams
+UPDATE streams SET ended_at = v.column3 FROM (VALUES (?, ?, ?)) AS v
+WHERE tenant = v.column1 AND stream_id = v.column2;
 
 -- name: stream_version
 SELECT version FROM streams WHERE tenant = ? AND stream_id = ?;
@@ -77,6 +86,14 @@ ON CONFLICT (tenant, bot) DO UPDATE SET data = excluded.data, saved_at = exclude
 -- name: keep_key
 -- The same key once more breaks the table's constraint, and so refuses its turn.
 INSERT INTO idempotency_keys (tenant, scope, key, digest, about, kept_at) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: keep_link
+-- The same of the same run again says nothing new. That two runs created one thing breaks the table's constraint, and so
+-- refuses the turn of the second.
+INSERT INTO resource_links (tenant, system, type, resource, run_id, how, workflow, step, position, number, linked_at)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+WHERE NOT EXISTS (SELECT 1 FROM resource_links
+                  WHERE tenant = ?1 AND system = ?2 AND type = ?3 AND resource = ?4 AND run_id = ?5 AND how = ?6);
 
 -- name: answer_ask
 -- The first answer in time wins, and only from whom was asked. Text that is no JSON names nobody: an error in reading it
@@ -158,24 +175,81 @@ UPDATE dead_letters SET redriven = ?3 WHERE tenant = ?1 AND letter = ?2;
 -- name: remove_dead_letter
 DELETE FROM dead_letters WHERE tenant = ? AND letter = ?;
 
--- name: put_workflow
-INSERT INTO workflows (tenant, workflow, version, description, owner) VALUES (?, ?, ?, ?, ?)
+-- name: sketch_workflow
+INSERT INTO workflows (tenant, workflow, status, version, description, owner, filed) VALUES (?, ?, 'draft', 0, ?, ?, 0)
 ON CONFLICT (tenant, workflow)
-DO UPDATE SET version = excluded.version, description = excluded.description, owner = excluded.owner;
+DO UPDATE SET description = excluded.description, owner = excluded.owner WHERE status = 'draft';
+
+-- name: put_workflow
+INSERT INTO workflows (tenant, workflow, status, version, description, owner, filed) VALUES (?, ?, 'active', ?, ?, ?, 0)
+ON CONFLICT (tenant, workflow)
+DO UPDATE SET status = 'active', version = excluded.version, description = excluded.description,
+              owner = excluded.owner, archived = NULL;
+
+-- name: archive_workflow
+UPDATE workflows SET status = 'archived', archived = ?3 WHERE tenant = ?1 AND workflow = ?2;
+
+-- name: put_draft
+UPDATE workflows SET draft = ?3 WHERE tenant = ?1 AND workflow = ?2;
+
+-- name: remove_sketch
+DELETE FROM workflows
+WHERE tenant = ?1 AND workflow = ?2 AND draft IS NULL
+  AND NOT EXISTS (SELECT 1 FROM workflow_versions WHERE tenant = ?1 AND workflow = ?2);
+
+-- name: put_filed
+UPDATE workflows SET filed = ?3 WHERE tenant = ?1 AND workflow = ?2;
 
 -- name: put_version
 INSERT INTO workflow_versions (tenant, workflow, version, checksum, published) VALUES (?, ?, ?, ?, ?);
 
+-- name: put_template
+INSERT INTO templates (tenant, template, kind, version, description, filed) VALUES (?, ?, ?, ?, ?, 0)
+ON CONFLICT (tenant, template)
+DO UPDATE SET kind = excluded.kind, version = excluded.version, description = excluded.description;
+
+-- name: put_template_version
+INSERT INTO template_versions (tenant, template, version, checksum, published) VALUES (?, ?, ?, ?, ?);
+
+-- name: put_template_filed
+UPDATE templates SET filed = ?3 WHERE tenant = ?1 AND template = ?2;
+
+-- name: put_trigger
+INSERT INTO triggers (tenant, trigger_id, workflow, kind, about, live, enabled, since) VALUES (?, ?, ?, ?, ?, 1, 1, ?)
+ON CONFLICT (tenant, trigger_id)
+DO UPDATE SET workflow = excluded.workflow, kind = excluded.kind, about = excluded.about, live = 1,
+              since = excluded.since;
+
+-- name: retire_trigger
+UPDATE triggers SET live = 0 WHERE tenant = ? AND trigger_id = ?;
+
+-- name: switch_trigger
+UPDATE triggers SET enabled = ?3, since = ?4 WHERE tenant = ?1 AND trigger_id = ?2;
+
+-- name: mark_fired
+UPDATE triggers SET fired = ?3 WHERE tenant = ?1 AND trigger_id = ?2;
+
+-- name: move_hearing
+INSERT INTO trigger_hearing (tenant, position) VALUES (?, ?)
+ON CONFLICT (tenant) DO UPDATE SET position = excluded.position WHERE excluded.position > position;
+
 -- name: put_run
 INSERT INTO workflow_runs (started, tenant, run_id, workflow, version, status, paused_by, principal, started_at,
-                           ended_at, changed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                           ended_at, changed, forked_from, path, item, crowd, places, queued)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: leave_pending
 UPDATE workflow_runs SET status = 'running', changed = ?3 WHERE tenant = ?1 AND run_id = ?2 AND status = 'pending';
 
 -- name: move_run
 UPDATE workflow_runs SET status = ?3, paused_by = ?4, ended_at = ?5, changed = ?6 WHERE tenant = ?1 AND run_id = ?2;
+
+-- name: move_runs
+UPDATE workflow_runs SET status = v.column3, paused_by = v.column4, ended_at = v.column5, changed = v.column6
+FROM (VALUES (?, ?, ?, ?, ?, ?)) AS v WHERE tenant = v.column1 AND run_id = v.column2;
+
+-- name: admit_run
+UPDATE workflow_runs SET queued = 0 WHERE tenant = ?1 AND run_id = ?2;
 
 -- name: put_child
 -- A run is started once, by one step.
@@ -191,7 +265,7 @@ DELETE FROM workflow_queue WHERE tenant = ? AND run_id = ? AND step = ?;
 
 -- name: begin_attempt
 INSERT INTO workflow_steps (tenant, run_id, step, iteration, attempt, status, open, began, input, last)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: repeat_attempt
 -- With the input of the attempt before it, wherever that stands.
@@ -210,6 +284,12 @@ WHERE open = 1 AND tenant = ?1 AND run_id = ?2 AND step = ?3 AND iteration = ?4 
 UPDATE workflow_steps INDEXED BY workflow_steps_open
 SET status = iif(attempt = ?4, 'completed', status), last = iif(attempt = ?4, ?5, last), open = 0
 WHERE open = 1 AND tenant = ?1 AND run_id = ?2 AND step = ?3;
+
+-- name: complete_steps
+UPDATE workflow_steps INDEXED BY workflow_steps_open
+SET status = iif(attempt = v.column4, 'completed', status), last = iif(attempt = v.column4, v.column5, last), open = 0
+FROM (VALUES (?, ?, ?, ?, ?)) AS v
+WHERE open = 1 AND tenant = v.column1 AND run_id = v.column2 AND step = v.column3;
 
 -- name: fail_attempt
 -- A step that could not begin has no row yet. An attempt that was interrupted stays so, whatever became of its step.
@@ -249,6 +329,11 @@ SELECT stream_type, version, ended_at FROM streams WHERE tenant = ? AND stream_i
 SELECT position, cause, tenant, principal, stream_id, stream_type, version, event_id, type, revision, data,
        metadata, occurred_at
 FROM workflow_events WHERE tenant = ? AND stream_id = ? AND version > ? ORDER BY version LIMIT ?;
+
+-- name: read_version_at
+-- From the newest backwards, over the index alone.
+SELECT version FROM workflow_events INDEXED BY sqlite_autoindex_workflow_events_1
+WHERE tenant = ? AND stream_id = ? AND position <= ? ORDER BY version DESC LIMIT 1;
 
 -- name: read_all_events
 -- For rebuilding projections: every tenant, in pages.
@@ -383,6 +468,16 @@ WITH RECURSIVE spoken (name) AS (
     FROM spoken WHERE name IS NOT NULL)
 SELECT name FROM spoken WHERE name IS NOT NULL;
 
+-- name: said_on
+SELECT position FROM bot_messages
+WHERE tenant = ?1 AND recipient_kind = ?2 AND recipient = ?3 AND position > ?4 AND position <= ?5
+  AND (?6 IS NULL OR sender = ?6) AND (?7 IS NULL OR type = ?7) ORDER BY position;
+
+-- name: said_by
+SELECT position FROM bot_messages
+WHERE tenant = ?1 AND sender = ?2 AND recipient_kind = ?3 AND recipient = ?4 AND position > ?5 AND position <= ?6
+  AND (?7 IS NULL OR type = ?7) ORDER BY position;
+
 -- name: unsettled
 -- One range of the index: what one recipient got between two positions, and one bot has still to handle. What is
 -- being retried counts only past the cursor: below it the bot goes on meanwhile.
@@ -412,13 +507,43 @@ WHERE bot = ? AND tenant = ? AND letter > ? AND (? OR redriven IS NULL) ORDER BY
 -- ── workflows and runs ──────────────────────────────────────────────────────────────────────────────────
 
 -- name: read_workflows
-SELECT w.workflow, w.version, (SELECT max(version) FROM workflow_versions AS n
-                               WHERE n.tenant = w.tenant AND n.workflow = w.workflow),
-       w.description, w.owner, v.checksum, e.occurred_at
+-- {wanted} is put together in `runs.py`, from our own words.
+SELECT w.workflow, w.version, coalesce((SELECT max(version) FROM workflow_versions AS n
+                                        WHERE n.tenant = w.tenant AND n.workflow = w.workflow), 0),
+       w.description, w.owner, coalesce(v.checksum, ''), e.occurred_at, w.status, coalesce(d.version, 0), w.filed,
+       a.occurred_at, a.principal, coalesce(json_extract(a.data, '$.reason'), '')
 FROM workflows AS w
-JOIN workflow_versions AS v ON v.tenant = w.tenant AND v.workflow = w.workflow AND v.version = w.version
-JOIN workflow_events AS e ON e.position = v.published
-WHERE w.tenant = ? ORDER BY w.workflow;
+LEFT JOIN workflow_versions AS v ON v.tenant = w.tenant AND v.workflow = w.workflow AND v.version = w.version
+LEFT JOIN workflow_events AS e ON e.position = v.published
+LEFT JOIN workflow_events AS d ON d.position = w.draft
+LEFT JOIN workflow_events AS a ON a.position = w.archived
+WHERE {wanted} ORDER BY w.workflow LIMIT :limit;
+
+-- name: read_draft
+SELECT w.workflow, e.version, e.type, e.revision, e.data, e.position, e.occurred_at, e.principal
+FROM workflows AS w JOIN workflow_events AS e ON e.position = w.draft
+WHERE w.tenant = ? AND w.workflow = ?;
+
+-- name: read_triggers
+SELECT t.trigger_id, t.workflow, t.kind, t.about, t.live, t.enabled, t.since, t.fired, e.occurred_at,
+       e.data ->> '$.run', (SELECT min(due_at) FROM timers AS n
+                            WHERE n.tenant = t.tenant AND n.target = 'trigger:' || t.trigger_id)
+FROM triggers AS t LEFT JOIN workflow_events AS e ON e.position = t.fired
+WHERE t.tenant = ?1 AND (?2 IS NULL OR t.trigger_id = ?2) AND (?3 IS NULL OR t.workflow = ?3)
+ORDER BY t.trigger_id;
+
+-- name: read_audible
+-- By position alone, within a stretch: what is said of a fact is read only where it fires something.
+SELECT position, 'message', recipient, type FROM bot_messages NOT INDEXED
+WHERE tenant = ?1 AND position > ?2 AND position <= ?3 AND recipient_kind = 'channel'
+UNION ALL
+SELECT position, 'event', stream_id, type FROM workflow_events NOT INDEXED
+WHERE tenant = ?1 AND position > ?2 AND position <= ?3
+  AND type IN ('workflow_completed', 'workflow_failed', 'workflow_cancelled')
+ORDER BY 1 LIMIT ?4;
+
+-- name: read_hearing
+SELECT position FROM trigger_hearing WHERE tenant = ?;
 
 -- name: read_version
 SELECT v.workflow, v.version, v.version = w.version, v.checksum, e.type, e.revision, e.data, v.published,
@@ -427,6 +552,33 @@ FROM workflow_versions AS v
 JOIN workflows AS w ON w.tenant = v.tenant AND w.workflow = v.workflow
 JOIN workflow_events AS e ON e.position = v.published
 WHERE v.tenant = ?1 AND v.workflow = ?2 AND v.version = coalesce(?3, w.version);
+
+-- name: check_versions
+-- Every tenant's, of workflows and of templates. What is no JSON any more has no text.
+SELECT v.name, v.version, v.checksum, coalesce(iif(json_valid(e.data), json_extract(e.data, '$.text'), ''), '')
+FROM (SELECT workflow AS name, version, checksum, published FROM workflow_versions
+      UNION ALL
+      SELECT 'the template ' || template, version, checksum, published FROM template_versions) AS v
+JOIN workflow_events AS e ON e.position = v.published;
+
+-- name: read_templates
+-- {wanted} is put together in `templates.py`, from our own words.
+SELECT t.template, t.kind, t.version, (SELECT max(version) FROM template_versions AS n
+                                       WHERE n.tenant = t.tenant AND n.template = t.template),
+       t.description, t.filed, e.occurred_at
+FROM templates AS t
+JOIN template_versions AS v ON v.tenant = t.tenant AND v.template = t.template AND v.version = t.version
+JOIN workflow_events AS e ON e.position = v.published
+WHERE {wanted} ORDER BY t.template LIMIT :limit;
+
+-- name: read_template_versions
+-- {wanted} is put together in `templates.py`, from our own words.
+SELECT v.template, v.version, v.version = t.version, v.checksum, e.type, e.revision, e.data, v.published,
+       e.occurred_at, e.principal
+FROM template_versions AS v
+JOIN templates AS t ON t.tenant = v.tenant AND t.template = v.template
+JOIN workflow_events AS e ON e.position = v.published
+WHERE v.tenant = :tenant AND v.template = :name AND {wanted} ORDER BY v.version DESC LIMIT :limit;
 
 -- name: read_version_like
 SELECT version FROM workflow_versions WHERE tenant = ? AND workflow = ? AND checksum = ?;
@@ -440,8 +592,8 @@ JOIN workflow_events AS e ON e.position = v.published
 WHERE v.tenant = ?1 AND v.workflow = ?2 AND v.version < ?3 ORDER BY v.version DESC LIMIT ?4;
 
 -- name: read_run
-SELECT r.run_id, r.workflow, r.version, r.status, r.paused_by, r.principal, c.parent, r.started, r.started_at,
-       r.ended_at, r.changed, e.type, e.revision, e.data
+SELECT r.run_id, r.workflow, r.version, r.status, r.paused_by, r.principal, c.parent, r.forked_from, r.path, r.item, r.crowd, r.queued,
+       r.started, r.started_at, r.ended_at, r.changed, e.type, e.revision, e.data
 FROM workflow_runs AS r
 LEFT JOIN workflow_children AS c ON c.tenant = r.tenant AND c.child = r.run_id
 LEFT JOIN workflow_events AS e ON e.position = r.changed AND r.status IN ('failed', 'crashed', 'cancelled')
@@ -449,12 +601,28 @@ WHERE r.tenant = ? AND r.run_id = ?;
 
 -- name: read_runs
 -- The planner takes the index of what is named; all of them have the order of the log within.
-SELECT r.run_id, r.workflow, r.version, r.status, r.paused_by, r.principal, c.parent, r.started, r.started_at,
-       r.ended_at, r.changed, e.type, e.revision, e.data
+SELECT r.run_id, r.workflow, r.version, r.status, r.paused_by, r.principal, c.parent, r.forked_from, r.path, r.item, r.crowd, r.queued,
+       r.started, r.started_at, r.ended_at, r.changed, e.type, e.revision, e.data
 FROM (SELECT * FROM workflow_runs WHERE {wanted} ORDER BY started {order} LIMIT :limit) AS r
 LEFT JOIN workflow_children AS c ON c.tenant = r.tenant AND c.child = r.run_id
 LEFT JOIN workflow_events AS e ON e.position = r.changed AND r.status IN ('failed', 'crashed', 'cancelled')
 ORDER BY r.started {order};
+
+-- name: read_descendants
+-- Level by level would let one parent's many children keep out another's: they come in the order of the log.
+WITH RECURSIVE family (started, child, step) AS (
+    SELECT started, child, step FROM workflow_children WHERE tenant = ?1 AND parent = ?2
+    UNION ALL
+    SELECT c.started, c.child, c.step FROM family AS f
+    JOIN workflow_children AS c INDEXED BY workflow_children_parent ON c.tenant = ?1 AND c.parent = f.child
+    ORDER BY 1 LIMIT ?3)
+SELECT f.step, r.run_id, r.workflow, r.version, r.status, r.paused_by, r.principal, c.parent, r.forked_from,
+       r.path, r.item, r.crowd, r.queued, r.started, r.started_at, r.ended_at, r.changed, e.type, e.revision, e.data
+FROM family AS f
+JOIN workflow_runs AS r ON r.tenant = ?1 AND r.run_id = f.child
+JOIN workflow_children AS c ON c.tenant = ?1 AND c.child = f.child
+LEFT JOIN workflow_events AS e ON e.position = r.changed AND r.status IN ('failed', 'crashed', 'cancelled')
+ORDER BY r.started;
 
 -- name: read_attempts
 -- By the run's events, in whose order attempts began. The page is cut before inputs and outputs are joined.
@@ -502,6 +670,23 @@ FROM (SELECT tenant, run_id, 1 AS flies, 0 AS queued, 0 AS answered
 JOIN workflow_runs AS r ON r.tenant = found.tenant AND r.run_id = found.run_id
 WHERE r.ended_at IS NULL AND r.started > ?
 GROUP BY r.started ORDER BY r.started LIMIT ?;
+
+-- name: read_crowds
+SELECT r.run_id, r.workflow, r.crowd, r.places,
+       r.queued AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = r.tenant AND w.owner = 'run:' || r.run_id
+                                AND w.kind = 'turn' AND w.answer IS NOT NULL),
+       r.started
+FROM workflow_runs AS r INDEXED BY workflow_runs_crowds
+WHERE r.tenant = ?1 AND r.crowd IS NOT NULL AND r.ended_at IS NULL AND r.started > ?2
+ORDER BY r.started LIMIT ?3;
+
+-- name: read_created
+SELECT run_id, workflow, step, system, type, resource, how, position, number, linked_at FROM resource_links
+WHERE tenant = ? AND system = ? AND type = ? AND resource = ? AND how = 'created';
+
+-- name: read_links
+SELECT run_id, workflow, step, system, type, resource, how, position, number, linked_at FROM resource_links
+WHERE {wanted} AND (position, number) > (:position, :number) ORDER BY position, number LIMIT :limit;
 
 -- ── auditing ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -581,6 +766,18 @@ WHERE r.ended_at IS NULL AND r.status <> 'crashed' AND r.paused_by NOT IN ('oper
                   WHERE c.tenant = r.tenant AND c.parent = r.run_id AND k.ended_at IS NULL)
 LIMIT 5;
 
+-- name: check_queues
+-- Whoever waits for a turn has somebody before it, or its turn has come.
+SELECT r.tenant, r.run_id FROM workflow_runs AS r INDEXED BY workflow_runs_crowds
+WHERE r.crowd IS NOT NULL AND r.ended_at IS NULL AND r.queued = 1
+  AND NOT EXISTS (SELECT 1 FROM workflow_runs AS h INDEXED BY workflow_runs_crowds
+                  WHERE h.tenant = r.tenant AND h.workflow = r.workflow AND h.crowd = r.crowd
+                    AND h.ended_at IS NULL
+                    AND (h.queued = 0 OR EXISTS (SELECT 1 FROM waits AS w
+                                                 WHERE w.tenant = h.tenant AND w.owner = 'run:' || h.run_id
+                                                   AND w.kind = 'turn' AND w.answer IS NOT NULL)))
+LIMIT 5;
+
 -- name: facts_exist
 SELECT EXISTS (SELECT 1 FROM workflow_events) OR EXISTS (SELECT 1 FROM bot_messages)
     OR EXISTS (SELECT 1 FROM operator_actions);
@@ -605,7 +802,8 @@ SELECT EXISTS (SELECT 1 FROM bot_messages
 -- name: old_messages
 -- What somebody has still to handle stays: a bot on the board that it is addressed to and whose cursor lies below
 -- it; a subscription whose interval and pattern cover it and whose bot, or catch-up, has not come that far; a
--- retry, or an attempt that began; a wait that it answers, or that looks back at it. `matches(pattern, channel)` is ours.
+-- retry, or an attempt that began; a wait that it answers, that looks back at it, or that waits for its answer.
+-- `matches(pattern, channel)` is ours.
 SELECT m.position FROM bot_messages AS m
 WHERE m.position BETWEEN ?1 AND ?2 AND (m.sent_at < ?3 OR m.position < ?4)
   AND NOT EXISTS (
@@ -626,6 +824,8 @@ WHERE m.position BETWEEN ?1 AND ?2 AND (m.sent_at < ?3 OR m.position < ?4)
     LEFT JOIN bots AS b ON b.tenant = d.tenant AND b.bot = d.bot
     WHERE d.message = m.position AND d.outcome IN ('started', 'retrying') AND b.removed IS NULL)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.answer = m.position)
+  AND NOT EXISTS (SELECT 1 FROM waits AS w
+                  WHERE w.tenant = m.tenant AND w.kind = 'ask' AND w.key = m.message_id AND w.answer IS NULL)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = m.tenant AND w.since < m.position AND w.answer IS NULL)
 ORDER BY m.position;
 
@@ -638,6 +838,21 @@ DELETE FROM idempotency_keys WHERE (tenant, scope, key) IN (
                       WHERE r.started = k.about AND (r.ended_at IS NULL OR r.ended_at >= ?1))
     LIMIT ?2);
 
+-- name: delete_links
+DELETE FROM resource_links WHERE tenant = ?1 AND run_id = ?2 AND how = 'touched';
+
+-- name: leave_links
+-- The run is gone, and nobody else shall make a second of what it made; when that was is told by the next pruning.
+UPDATE resource_links SET left_at = 0 WHERE tenant = ? AND run_id = ?;
+
+-- name: date_left_links
+UPDATE resource_links SET left_at = ? WHERE left_at = 0;
+
+-- name: delete_left_links
+DELETE FROM resource_links WHERE (tenant, system, type, resource, run_id, how) IN (
+    SELECT tenant, system, type, resource, run_id, how FROM resource_links
+    WHERE left_at BETWEEN 1 AND ?1 LIMIT ?2);
+
 -- name: delete_deliveries
 DELETE FROM deliveries WHERE message = ?;
 
@@ -645,14 +860,32 @@ DELETE FROM deliveries WHERE message = ?;
 DELETE FROM bot_messages WHERE position = ?;
 
 -- name: old_streams
--- Whole ended streams, in pages. What waits in one, what one answers, and what a timer will wake is not over.
+-- Whole ended streams, in pages. What waits in one, what one answers, and what a timer will wake is not over; nor is
+-- a run that items or rounds which go on still look at.
 SELECT s.ended_at, s.tenant, s.stream_id, s.version FROM streams AS s
 WHERE s.ended_at < ?1 AND (s.ended_at, s.tenant, s.stream_id) > (?2, ?3, ?4)
   AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = s.tenant AND w.owner = s.stream_id)
   AND NOT EXISTS (SELECT 1 FROM timers AS t WHERE t.tenant = s.tenant AND t.target = s.stream_id)
   AND NOT EXISTS (SELECT 1 FROM waits AS w JOIN workflow_events AS e ON e.position = w.answer
                   WHERE w.answer IS NOT NULL AND e.tenant = s.tenant AND e.stream_id = s.stream_id)
+  AND NOT EXISTS (SELECT 1 FROM workflow_children AS c
+                  JOIN workflow_runs AS k ON k.tenant = c.tenant AND k.run_id = c.child
+                  WHERE c.tenant = s.tenant AND c.parent = substr(s.stream_id, 5) AND k.path <> ''
+                    AND k.ended_at IS NULL)
 ORDER BY s.ended_at, s.tenant, s.stream_id LIMIT ?5;
+
+-- name: stream_is_over
+-- The same of one stream: it has ended, nothing waits in it, wakes it, or has still to read its end.
+SELECT 1 FROM streams AS s
+WHERE s.ended_at < ?1 AND s.tenant = ?2 AND s.stream_id = ?3
+  AND NOT EXISTS (SELECT 1 FROM waits AS w WHERE w.tenant = s.tenant AND w.owner = s.stream_id)
+  AND NOT EXISTS (SELECT 1 FROM timers AS t WHERE t.tenant = s.tenant AND t.target = s.stream_id)
+  AND NOT EXISTS (SELECT 1 FROM waits AS w JOIN workflow_events AS e ON e.position = w.answer
+                  WHERE w.answer IS NOT NULL AND e.tenant = s.tenant AND e.stream_id = s.stream_id)
+  AND NOT EXISTS (SELECT 1 FROM workflow_children AS c
+                  JOIN workflow_runs AS k ON k.tenant = c.tenant AND k.run_id = c.child
+                  WHERE c.tenant = s.tenant AND c.parent = substr(s.stream_id, 5) AND k.path <> ''
+                    AND k.ended_at IS NULL);
 
 -- name: delete_decisions
 DELETE FROM decisions WHERE position IN (SELECT position FROM workflow_events WHERE tenant = ? AND stream_id = ?);
@@ -662,6 +895,18 @@ DELETE FROM workflow_queue WHERE tenant = ? AND run_id = ?;
 
 -- name: delete_steps
 DELETE FROM workflow_steps WHERE began IN (SELECT position FROM workflow_events WHERE tenant = ? AND stream_id = ?);
+
+-- name: parts_of
+-- The items and rounds of a run and those of theirs; what goes on comes first, then what lies deepest.
+WITH RECURSIVE parts (run_id, ended_at, depth) AS (
+    SELECT r.run_id, r.ended_at, 1 FROM workflow_children AS c
+    JOIN workflow_runs AS r ON r.tenant = c.tenant AND r.run_id = c.child AND r.path <> ''
+    WHERE c.tenant = ?1 AND c.parent = ?2
+    UNION ALL
+    SELECT r.run_id, r.ended_at, p.depth + 1 FROM parts AS p
+    JOIN workflow_children AS c ON c.tenant = ?1 AND c.parent = p.run_id
+    JOIN workflow_runs AS r ON r.tenant = c.tenant AND r.run_id = c.child AND r.path <> '')
+SELECT run_id, ended_at FROM parts ORDER BY ended_at IS NULL DESC, depth DESC LIMIT ?3;
 
 -- name: delete_children
 -- Those that it started; that it was itself started goes with its parent.

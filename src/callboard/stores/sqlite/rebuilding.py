@@ -12,7 +12,7 @@ import hashlib
 import sqlite3
 
 from callboard.ids import Position
-from callboard.projections import DERIVED_TABLES, PROJECTED, project
+from callboard.store.projections import DERIVED_TABLES, PROJECTED, project
 from callboard.stores.sqlite import rows
 from callboard.stores.sqlite.migrations import migrate
 from callboard.stores.sqlite.queries import QUERIES

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from callboard.errors import BackupInvalid
-from callboard.store import Head
+from callboard.store.port import Head
 from callboard.stores.sqlite.backup import sync, verify, written_for_owner
 from callboard.stores.sqlite.queries import QUERIES
 

@@ -12,12 +12,14 @@ and the write-ahead log is then folded into the file and cut.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
-from callboard.projections import RUN
-from callboard.store import Retention
+from callboard.store.port import Pruned, Retention
+from callboard.store.projections import RUN
 from callboard.stores.sqlite.opening import BUSY_MILLISECONDS
 from callboard.stores.sqlite.queries import QUERIES
 from callboard.stores.sqlite.rows import microseconds
@@ -58,6 +60,31 @@ class Bounds(msgspec.Struct, frozen=True):
     sent_before: int
     position_below: int
     ended_before: int
+
+
+Write = Callable[..., Awaitable[Any]]
+"""Does a piece of work on the writer's connection."""
+
+
+async def prune(write: Write, wanted: Retention, now: datetime, *, dry_run: bool) -> Pruned:
+    """Take away what is old, step by step."""
+    before, limits = await write(size), await write(bounds, wanted)
+    total = Taken()
+    for take in (take_messages, take_streams):
+        step = Taken(more=True)
+        while step.more:
+            step = await write(take, limits, step, dry_run=dry_run)
+            total.messages += step.messages
+            total.streams += step.streams
+            total.events += step.events
+    if not dry_run:
+        for clear in (take_keys, take_links):
+            while await write(clear, now):
+                pass
+        while await write(give_back):
+            pass
+        await write(fold_log)
+    return Pruned(total.messages, total.streams, total.events, before, await write(size))
 
 
 def bounds(db: sqlite3.Connection, retention: Retention) -> Bounds:
@@ -104,14 +131,50 @@ def take_streams(db: sqlite3.Connection, bounds: Bounds, last: Taken, *, dry_run
             taken.events += version
             taken.place = (ended_at, tenant, stream)
             if not dry_run:
-                _take_rows(db, tenant, stream)
-                db.execute(QUERIES.delete_events, (tenant, stream))
-                db.execute(QUERIES.delete_stream, (tenant, stream))
+                _take_stream(db, tenant, stream)
         db.execute("COMMIT")
     finally:
         roll_back(db)
     taken.more = bool(rows)
     return taken
+
+
+def take_stream(db: sqlite3.Connection, tenant: str, stream: str) -> bool:
+    """Take one stream if it has ended and nobody needs it; tell whether it was taken."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        over = db.execute(QUERIES.stream_is_over, (EVERYTHING, tenant, stream)).fetchone() is not None
+        if over:
+            _take_stream(db, tenant, stream)
+        db.execute("COMMIT")
+    finally:
+        roll_back(db)
+    return over
+
+
+def take_parts(db: sqlite3.Connection, tenant: str, stream: str) -> int:
+    """Take some items and rounds of a run, innermost first; tell how many, or -1 if one goes on."""
+    if not stream.startswith(RUN):
+        return 0
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if db.execute(QUERIES.stream_is_over, (EVERYTHING, tenant, stream)).fetchone() is None:
+            return 0
+        parts = db.execute(QUERIES.parts_of, (tenant, stream[len(RUN) :], STREAMS_AT_ONCE)).fetchall()
+        if any(ended_at is None for _, ended_at in parts):
+            return -1
+        for part, _ in parts:
+            _take_stream(db, tenant, f"{RUN}{part}")
+        db.execute("COMMIT")
+    finally:
+        roll_back(db)
+    return len(parts)
+
+
+def _take_stream(db: sqlite3.Connection, tenant: str, stream: str) -> None:
+    _take_rows(db, tenant, stream)
+    db.execute(QUERIES.delete_events, (tenant, stream))
+    db.execute(QUERIES.delete_stream, (tenant, stream))
 
 
 def _take_rows(db: sqlite3.Connection, tenant: str, stream: str) -> None:
@@ -121,11 +184,20 @@ def _take_rows(db: sqlite3.Connection, tenant: str, stream: str) -> None:
             db.execute(statement, (tenant, stream))
         for statement in (QUERIES.delete_queue, QUERIES.delete_children, QUERIES.delete_run):
             db.execute(statement, (tenant, stream[len(RUN) :]))
+        for statement in (QUERIES.delete_links, QUERIES.leave_links):
+            db.execute(statement, (tenant, stream[len(RUN) :]))
 
 
 def take_keys(db: sqlite3.Connection, now: datetime) -> bool:
     """Take some of the idempotency keys that nobody will say again; tell whether there may be more."""
     taken = db.execute(QUERIES.delete_keys, (microseconds(now - KEYS_KEPT), KEYS_AT_ONCE)).rowcount
+    return taken == KEYS_AT_ONCE
+
+
+def take_links(db: sqlite3.Connection, now: datetime) -> bool:
+    """Take some of the links of runs that went long ago; tell whether there may be more."""
+    db.execute(QUERIES.date_left_links, (microseconds(now),))
+    taken = db.execute(QUERIES.delete_left_links, (microseconds(now - KEYS_KEPT), KEYS_AT_ONCE)).rowcount
     return taken == KEYS_AT_ONCE
 
 

@@ -13,14 +13,16 @@ from uuid import UUID
 
 import msgspec
 
-from callboard import changes as c
 from callboard import facts
-from callboard import run_changes as of_runs
-from callboard.changes import Change, Place, Ref
 from callboard.errors import ConstraintViolated
 from callboard.messages import Message, To
-from callboard.store import Delivery, Event, LogEntry, Subscription, Timer, Wait
+from callboard.store import changes as c
+from callboard.store import run_changes as of_runs
+from callboard.store import trigger_changes as of_triggers
+from callboard.store.changes import Change, Place, Ref
+from callboard.store.port import Delivery, Event, LogEntry, Subscription, Timer, Wait
 from callboard.stores.sqlite.queries import QUERIES, Row
+from callboard.templates import rows as of_templates
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -32,8 +34,11 @@ def microseconds(at: datetime) -> int:
 
 
 def instant(stored: int) -> datetime:
-    """Return a stored instant."""
-    return EPOCH + timedelta(microseconds=stored)
+    """Return a stored instant; of one that no clock shows, the nearest that one does."""
+    try:
+        return EPOCH + timedelta(microseconds=stored)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if stored > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def _stored(at: datetime | None) -> int | None:
@@ -76,6 +81,11 @@ Layout = Callable[[Any, Within], Row]
 
 
 def _begun(x: of_runs.BeginAttempt, w: Within) -> Row:
+    opened = int(x.open)
+    return (w.tenant, x.run, x.step, x.iteration, x.attempt, x.status, opened, x.began, x.began, x.last)
+
+
+def _repeated(x: of_runs.RepeatAttempt, w: Within) -> Row:
     return (w.tenant, x.run, x.step, x.iteration, x.attempt, x.status, int(x.open), x.began, x.last)
 
 
@@ -95,6 +105,13 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
     c.KeepKey: (
         QUERIES.keep_key,
         lambda x, w: (w.tenant, x.scope, x.key, x.digest, w.position(x.about), w.at),
+    ),
+    c.KeepLink: (
+        QUERIES.keep_link,
+        lambda x, w: (
+            *(w.tenant, x.system, x.type, x.id, x.run, x.how, x.workflow, x.step),
+            *(w.position(x.place), x.number, w.at),
+        ),
     ),
     c.AnswerAsk: (
         QUERIES.answer_ask,
@@ -151,6 +168,14 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
         QUERIES.put_workflow,
         lambda x, w: (w.tenant, x.workflow, x.version, x.description, x.owner),
     ),
+    c.SketchWorkflow: (
+        QUERIES.sketch_workflow,
+        lambda x, w: (w.tenant, x.workflow, x.description, x.owner),
+    ),
+    c.ArchiveWorkflow: (QUERIES.archive_workflow, lambda x, w: (w.tenant, x.workflow, x.archived)),
+    c.PutDraft: (QUERIES.put_draft, lambda x, w: (w.tenant, x.workflow, x.saved)),
+    c.RemoveSketch: (QUERIES.remove_sketch, lambda x, w: (w.tenant, x.workflow)),
+    c.PutFiled: (QUERIES.put_filed, lambda x, w: (w.tenant, x.workflow, x.version)),
     c.PutVersion: (
         QUERIES.put_version,
         lambda x, w: (w.tenant, x.workflow, x.version, x.checksum, x.published),
@@ -159,9 +184,11 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
         QUERIES.put_run,
         lambda x, w: (
             *(x.started, w.tenant, x.run, x.workflow, x.version, x.status, x.paused_by, x.principal),
-            *(microseconds(x.started_at), _stored(x.ended_at), x.changed),
+            *(microseconds(x.started_at), _stored(x.ended_at), x.changed, x.forked_from, x.path, x.item),
+            *(x.crowd, x.places, int(x.queued)),
         ),
     ),
+    of_runs.AdmitRun: (QUERIES.admit_run, lambda x, w: (w.tenant, x.run)),
     of_runs.LeavePending: (QUERIES.leave_pending, lambda x, w: (w.tenant, x.run, x.changed)),
     of_runs.MoveRun: (
         QUERIES.move_run,
@@ -171,7 +198,7 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
     of_runs.QueueStep: (QUERIES.queue_step, lambda x, w: (w.tenant, x.run, x.step, x.queued)),
     of_runs.UnqueueStep: (QUERIES.unqueue_step, lambda x, w: (w.tenant, x.run, x.step)),
     of_runs.BeginAttempt: (QUERIES.begin_attempt, _begun),
-    of_runs.RepeatAttempt: (QUERIES.repeat_attempt, _begun),
+    of_runs.RepeatAttempt: (QUERIES.repeat_attempt, _repeated),
     of_runs.MoveAttempt: (
         QUERIES.move_attempt,
         lambda x, w: (w.tenant, x.run, x.step, x.iteration, x.attempt, x.status, x.last),
@@ -188,7 +215,34 @@ STATEMENTS: dict[type[Change], tuple[str, Layout]] = {
         QUERIES.close_steps,
         lambda x, w: (w.tenant, x.run, facts.encode(x.steps), x.last),
     ),
+    of_triggers.PutTrigger: (
+        QUERIES.put_trigger,
+        lambda x, w: (w.tenant, x.trigger, x.workflow, x.kind, x.about, x.since),
+    ),
+    of_triggers.RetireTrigger: (QUERIES.retire_trigger, lambda x, w: (w.tenant, x.trigger)),
+    of_triggers.SwitchTrigger: (
+        QUERIES.switch_trigger,
+        lambda x, w: (w.tenant, x.trigger, int(x.enabled), x.since),
+    ),
+    of_triggers.MarkFired: (QUERIES.mark_fired, lambda x, w: (w.tenant, x.trigger, x.fired)),
+    of_triggers.MoveHearing: (QUERIES.move_hearing, lambda x, w: (w.tenant, w.position(x.position))),
+    of_templates.PutTemplate: (
+        QUERIES.put_template,
+        lambda x, w: (w.tenant, x.template, x.kind, x.version, x.description),
+    ),
+    of_templates.PutTemplateVersion: (
+        QUERIES.put_template_version,
+        lambda x, w: (w.tenant, x.template, x.version, x.checksum, x.published),
+    ),
+    of_templates.PutTemplateFiled: (
+        QUERIES.put_template_filed,
+        lambda x, w: (w.tenant, x.template, x.version),
+    ),
 }
+
+
+EVENT_DATA = 10
+"""The column of an event that holds its fact."""
 
 
 def event(row: Row) -> Event:

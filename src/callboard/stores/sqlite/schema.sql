@@ -253,13 +253,19 @@ CREATE TABLE timers (
 
 CREATE INDEX timers_target ON timers (tenant, target);
 
--- derived: the workflows that were published, and the version that a run gets which names none
+-- derived: the workflows that there are. `version` is what a run gets which names none, or got until the workflow
+-- was archived; `archived` is the event that says so, `draft` the one that holds the text of its draft, and `filed` the
+-- version that its file in the folder was when it last changed
 CREATE TABLE workflows (
     tenant      TEXT    NOT NULL,
     workflow    TEXT    NOT NULL,
-    version     INTEGER NOT NULL CHECK (version >= 1),
+    status      TEXT    NOT NULL CHECK (status IN ('draft', 'active', 'archived')),
+    version     INTEGER NOT NULL CHECK ((version >= 1) = (status <> 'draft')),
     description TEXT    NOT NULL,
     owner       TEXT    NOT NULL,
+    archived    INTEGER CHECK ((archived IS NOT NULL) = (status = 'archived')),
+    draft       INTEGER,
+    filed       INTEGER NOT NULL CHECK (filed >= 0),
     PRIMARY KEY (tenant, workflow)
 ) STRICT, WITHOUT ROWID;
 
@@ -288,7 +294,8 @@ CREATE TABLE workflow_runs (
     principal  TEXT    NOT NULL,
     started_at INTEGER NOT NULL,
     ended_at   INTEGER CHECK ((ended_at IS NOT NULL) = (status IN ('completed', 'failed', 'cancelled'))),
-    changed    INTEGER NOT NULL CHECK (changed >= started),
+    changed    INTEGER NOT NULL CHECK (changed >= started), forked_from TEXT, path TEXT NOT NULL DEFAULT '', item INTEGER,
+    crowd TEXT, places INTEGER, queued INTEGER NOT NULL DEFAULT 0 CHECK (queued IN (0, 1)),
     UNIQUE (tenant, run_id)
 ) STRICT;
 
@@ -297,6 +304,10 @@ CREATE INDEX workflow_runs_status ON workflow_runs (tenant, status, started);
 
 -- what start-up reads: few rows
 CREATE INDEX workflow_runs_unended ON workflow_runs (started) WHERE ended_at IS NULL;
+
+-- who is counted under a concurrency key: few rows
+CREATE INDEX workflow_runs_crowds ON workflow_runs (tenant, workflow, crowd, started)
+WHERE crowd IS NOT NULL AND ended_at IS NULL;
 
 -- derived: runs that were started by a step of another one
 CREATE TABLE workflow_children (
@@ -358,3 +369,75 @@ CREATE TABLE decisions (
     at         INTEGER NOT NULL,
     PRIMARY KEY (position, number)
 ) STRICT, WITHOUT ROWID;
+
+-- derived: the triggers; `live` while the active version of the workflow has it, `fired` is the newest fact that says
+-- so. What happened up to `since` does not fire it.
+CREATE TABLE triggers (
+    tenant     TEXT    NOT NULL,
+    trigger_id TEXT    NOT NULL,
+    workflow   TEXT    NOT NULL,
+    kind       TEXT    NOT NULL CHECK (kind IN ('schedule', 'webhook', 'message', 'run')),
+    about      TEXT    NOT NULL,
+    live       INTEGER NOT NULL CHECK (live IN (0, 1)),
+    enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    since      INTEGER NOT NULL,
+    fired      INTEGER,
+    PRIMARY KEY (tenant, trigger_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX triggers_workflow ON triggers (tenant, workflow);
+
+-- state: up to where the log was heard by triggers that messages and ends of runs fire
+CREATE TABLE trigger_hearing (
+    tenant   TEXT    PRIMARY KEY,
+    position INTEGER NOT NULL CHECK (position >= 0)
+) STRICT, WITHOUT ROWID;
+
+-- derived: the templates that there are. `version` is what is rendered where none is named, and `filed` the version
+-- that its file in the folder was when it last changed
+CREATE TABLE templates (
+    tenant      TEXT    NOT NULL,
+    template    TEXT    NOT NULL,
+    kind        TEXT    NOT NULL CHECK (kind IN ('document', 'workflow')),
+    version     INTEGER NOT NULL CHECK (version >= 1),
+    description TEXT    NOT NULL,
+    filed       INTEGER NOT NULL CHECK (filed >= 0),
+    PRIMARY KEY (tenant, template)
+) STRICT, WITHOUT ROWID;
+
+-- derived: every version; `published` is the event that holds its text
+CREATE TABLE template_versions (
+    tenant    TEXT    NOT NULL,
+    template  TEXT    NOT NULL,
+    version   INTEGER NOT NULL CHECK (version >= 1),
+    checksum  TEXT    NOT NULL,
+    published INTEGER NOT NULL,
+    PRIMARY KEY (tenant, template, version),
+    UNIQUE (tenant, template, checksum),
+    FOREIGN KEY (tenant, template) REFERENCES templates (tenant, template)
+) STRICT, WITHOUT ROWID;
+
+-- state: what runs made that lives elsewhere, or laid hands on; `left_at` is set once the run was
+-- taken away: when that was, or 0 where nobody has looked at a clock since
+CREATE TABLE resource_links (
+    tenant    TEXT    NOT NULL,
+    system    TEXT    NOT NULL,
+    type      TEXT    NOT NULL,
+    resource  TEXT    NOT NULL,
+    run_id    TEXT    NOT NULL,
+    how       TEXT    NOT NULL CHECK (how IN ('created', 'touched')),
+    workflow  TEXT    NOT NULL,
+    step      TEXT    NOT NULL,
+    position  INTEGER NOT NULL,
+    number    INTEGER NOT NULL CHECK (number >= 0),
+    linked_at INTEGER NOT NULL,
+    left_at   INTEGER,
+    PRIMARY KEY (tenant, system, type, resource, run_id, how)
+) STRICT, WITHOUT ROWID;
+
+-- of all runs one may say that it created a thing
+CREATE UNIQUE INDEX resource_links_created ON resource_links (tenant, system, type, resource) WHERE how = 'created';
+CREATE INDEX resource_links_run ON resource_links (tenant, run_id, position, number);
+
+-- what retention looks for
+CREATE INDEX resource_links_left ON resource_links (left_at) WHERE left_at IS NOT NULL;

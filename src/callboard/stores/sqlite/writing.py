@@ -7,6 +7,9 @@ is rolled back and the batch is played again with a savepoint around each turn: 
 alone, and its neighbours commit. A conflict of versions that shows before the turn has written anything needs
 not even that.
 
+Turns of runs that stand side by side are not written one after the other, but gathered into few statements
+(`gathering.py`); what is refused there is found out in the same way, by playing the batch again.
+
 Positions and commits are numbered from the head row, which is read at the beginning and moved at the end of
 the same transaction. Nothing is remembered between batches, so no failure can leave a wrong number behind.
 """
@@ -15,16 +18,17 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from callboard.errors import CallboardError, ConcurrencyConflict, StoreCorrupt, Unencodable
 from callboard.ids import Position
-from callboard.projections import project_all
-from callboard.store import CommitInDoubt, Outcome, Receipt
+from callboard.store.port import CommitInDoubt, Outcome, Receipt
+from callboard.store.projections import project_all
+from callboard.store.turn import NewAction, NewEvents, NewMessage, Turn
 from callboard.stores.sqlite.faults import fault, meaning
-from callboard.stores.sqlite.queries import QUERIES
+from callboard.stores.sqlite.gathering import FEW, Gathering, apart
+from callboard.stores.sqlite.queries import QUERIES, Row
 from callboard.stores.sqlite.rows import STATEMENTS, Within, microseconds
-from callboard.turn import NewAction, NewEvents, NewMessage, Turn
 
 
 class _Refused(Exception):
@@ -37,11 +41,15 @@ class _Refused(Exception):
         """Nothing of the turn was written before it was refused."""
 
 
+class _Faulty(Exception):
+    """One of several turns cannot be; played one by one, they show which."""
+
+
 def commit(db: sqlite3.Connection, turns: Sequence[Turn]) -> list[Outcome]:
     """Commit all turns in one transaction; answer each for itself."""
     try:
         return _transaction(db, turns, savepoints=False)
-    except _Refused:
+    except (_Refused, _Faulty):
         return _transaction(db, turns, savepoints=True)
 
 
@@ -49,7 +57,7 @@ def _transaction(db: sqlite3.Connection, turns: Sequence[Turn], *, savepoints: b
     write = _Transaction(db)
     try:
         write.begin()
-        outcomes = [write.turn_alone(turn) if savepoints else write.turn(turn) for turn in turns]
+        outcomes = [write.turn_alone(turn) for turn in turns] if savepoints else write.turns(turns)
         write.advance_head()
     except (sqlite3.Error, MemoryError) as error:
         roll_back(db)
@@ -70,6 +78,8 @@ class _Transaction:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._execute = db.cursor().execute
+        self._say: Callable[[str, Row], sqlite3.Cursor | None] = self._execute
+        """Executes a statement of a turn, or gathers it with those of other turns."""
         self.next = 0
         self.commits = 0
 
@@ -80,6 +90,36 @@ class _Transaction:
 
     def advance_head(self) -> None:
         self._execute(QUERIES.advance_head, (self.next, self.commits))
+
+    def turns(self, turns: Sequence[Turn]) -> list[Outcome]:
+        """Write turns; neighbours that touch no row of one another are gathered."""
+        if len(turns) < FEW:
+            return [self.turn(turn) for turn in turns]
+        outcomes = []
+        gathering = Gathering()
+        for turn in turns:
+            streams = apart(turn)
+            if streams is None or not gathering.streams.isdisjoint(streams):
+                self._say_gathered(gathering)
+                gathering = Gathering()
+            if streams is None:
+                self._say = self._execute
+            else:
+                gathering.begin(streams)
+                self._say = gathering.put
+            outcomes.append(self.turn(turn))
+        self._say_gathered(gathering)
+        return outcomes
+
+    def _say_gathered(self, gathering: Gathering) -> None:
+        try:
+            as_expected = gathering.say(self._execute)
+        except Exception as error:
+            if _concerns_everyone(error):
+                raise
+            raise _Faulty from error
+        if not as_expected:
+            raise _Faulty
 
     def turn_alone(self, turn: Turn) -> Outcome:
         """Write a turn inside a savepoint, so that a faulty one takes nothing with it."""
@@ -110,7 +150,7 @@ class _Transaction:
                     self._action(turn, entry, within)  # type: ignore[arg-type]
                 else:
                     statement, layout = STATEMENTS[kind]  # type: ignore[index]
-                    self._execute(statement, layout(entry, within))
+                    self._say(statement, layout(entry, within))
                 wrote = True
         except _Refused as refused:
             if refused.clean:
@@ -131,10 +171,10 @@ class _Transaction:
             version = entry.expected.__index__()
         reached = version + len(entry.events)
         if version == 0:
-            moved = self._execute(QUERIES.open_stream, (tenant, stream, entry.kind, reached, None))
+            moved = self._say(QUERIES.open_stream, (tenant, stream, entry.kind, reached, None))
         else:
-            moved = self._execute(QUERIES.advance_stream, (tenant, stream, reached, version))
-        if moved.rowcount != 1:
+            moved = self._say(QUERIES.advance_stream, (tenant, stream, reached, version))
+        if moved is not None and moved.rowcount != 1:  # if it is gathered, that shows later
             row = self._execute(QUERIES.stream_version, (tenant, stream)).fetchone()
             conflict = ConcurrencyConflict(stream, version, row[0] if row else 0)
             raise _Refused(conflict, clean=clean)
@@ -143,19 +183,29 @@ class _Transaction:
             version += 1
             position = self.next
             self.next += 1
-            self._execute(
+            self._say(
                 QUERIES.insert_event,
                 (
-                    *(position, within.position(event.cause), tenant, turn.principal, stream, entry.kind),
-                    *(version, str(event.id), event.type.name, event.type.revision, event.data),
-                    *(event.metadata, within.at),
+                    position,
+                    within.position(event.cause),
+                    tenant,
+                    turn.principal,
+                    stream,
+                    entry.kind,
+                    version,
+                    event.id,
+                    event.type.name,
+                    event.type.revision,
+                    event.data,
+                    event.metadata,
+                    within.at,
                 ),
             )
             if event.type.ends or event.type.reopens:
-                self._execute(QUERIES.end_stream, (tenant, stream, within.at if event.type.ends else None))
+                self._say(QUERIES.end_stream, (tenant, stream, within.at if event.type.ends else None))
         for derived in project_all([event.fact for event in entry.events], first, stream):
             statement, layout = STATEMENTS[type(derived)]
-            self._execute(statement, layout(derived, within))
+            self._say(statement, layout(derived, within))
 
     def _message(self, turn: Turn, entry: NewMessage, within: Within) -> None:
         position = self.next

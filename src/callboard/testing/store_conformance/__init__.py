@@ -17,13 +17,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from callboard.changes import KeepTimer, MoveCursor, OpenWait, RecordDelivery, SaveSnapshot
+from callboard.facts.membership import BotDeclared, bot_stream
 from callboard.ids import Position, SystemIds, TimerId, Version, WaitId
-from callboard.membership import BotDeclared, bot_stream
 from callboard.messages import To
-from callboard.store import Store
+from callboard.store.changes import KeepTimer, MoveCursor, OpenWait, RecordDelivery, SaveSnapshot
+from callboard.store.port import Store
 from callboard.testing.store_conformance.asks import AskCases
 from callboard.testing.store_conformance.audit import AuditCases
+from callboard.testing.store_conformance.crowds import CrowdCases
 from callboard.testing.store_conformance.dead_letters import DeadLetterCases
 from callboard.testing.store_conformance.inbox_retention import InboxRetentionCases
 from callboard.testing.store_conformance.inboxes import InboxCases
@@ -43,9 +44,13 @@ from callboard.testing.store_conformance.material import (
     saying,
 )
 from callboard.testing.store_conformance.message_retention import MessageRetentionCases
+from callboard.testing.store_conformance.overhearing import OverhearingCases
 from callboard.testing.store_conformance.runs import RunCases
 from callboard.testing.store_conformance.state import DerivedCases, StateCases
+from callboard.testing.store_conformance.story import StoryCases
 from callboard.testing.store_conformance.stream_retention import StreamRetentionCases
+from callboard.testing.store_conformance.templates import TemplateCases
+from callboard.testing.store_conformance.triggers import TriggerCases
 from callboard.testing.store_conformance.workflows import WorkflowCases
 
 __all__ = [
@@ -79,7 +84,12 @@ class StoreConformance(
     MessageRetentionCases,
     StreamRetentionCases,
     RunCases,
+    OverhearingCases,
+    CrowdCases,
+    StoryCases,
     WorkflowCases,
+    TriggerCases,
+    TemplateCases,
 ):
     """The cases for every adapter; subclass it and give the fixture `make_store`."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from callboard.changes import AnswerAsk, CloseWait, KeepKey, OpenWait, SaveMemory, SettleAnswer
 from callboard.errors import ConstraintViolated
 from callboard.ids import BotName, MessageId, Position, SystemIds, Version, WaitId
-from callboard.store import Receipt, Retention, Store
+from callboard.store.changes import AnswerAsk, CloseWait, KeepKey, OpenWait, SaveMemory, SettleAnswer
+from callboard.store.port import Receipt, Retention, Store
 from callboard.testing.store_conformance.board import PORTER, TO_CLERK
 from callboard.testing.store_conformance.material import (
     CLERK,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from callboard.changes import RecordDelivery
 from callboard.ids import BotName, Position
 from callboard.messages import To
-from callboard.store import AuditQuery, Store
+from callboard.store.changes import RecordDelivery
+from callboard.store.port import AuditQuery, Store
 from callboard.testing.store_conformance.board import PORTER, TO_CLERK, TO_PORTER, Board, CasesOnABoard, on
 from callboard.testing.store_conformance.material import CLERK, NOON, STREAM, Noted, commit, new_turn
 

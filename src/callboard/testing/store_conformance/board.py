@@ -21,12 +21,13 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from callboard.changes import Change, MoveCursor
 from callboard.errors import StreamNotFound
+from callboard.facts.membership import BotDeclared, BotRemoved, Subscribed, Unsubscribed, bot_stream
 from callboard.ids import DEFAULT_TENANT, BotName, Position, StreamId, SystemIds, Tenant, Version, WaitId
-from callboard.membership import BotDeclared, BotRemoved, Subscribed, Unsubscribed, bot_stream
 from callboard.messages import To
-from callboard.store import Pruned, Retention, Store
+from callboard.store.changes import Change, MoveCursor
+from callboard.store.port import Pruned, Retention, Store
+from callboard.store.turn import Turn
 from callboard.testing.store_conformance.material import (
     CLERK,
     NOON,
@@ -37,7 +38,6 @@ from callboard.testing.store_conformance.material import (
     new_turn,
     saying,
 )
-from callboard.turn import Turn
 
 Facts = Sequence[msgspec.Struct]
 

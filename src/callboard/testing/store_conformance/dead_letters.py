@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from callboard.facts.membership import bot_stream
+from callboard.facts.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
 from callboard.ids import BotName, MessageId, Position, SystemIds
-from callboard.membership import bot_stream
-from callboard.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
-from callboard.store import DeadLetter, Store
+from callboard.store.port import DeadLetter, Store
 from callboard.testing.store_conformance.board import PORTER, THEIRS, Board, CasesOnABoard, on
 from callboard.testing.store_conformance.material import CLERK
 

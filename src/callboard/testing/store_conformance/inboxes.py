@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from callboard.changes import MoveCursor, RecordDelivery
+from callboard.facts.membership import Subscribed, bot_stream
 from callboard.ids import BotName, Position
-from callboard.membership import Subscribed, bot_stream
-from callboard.store import Store
+from callboard.store.changes import MoveCursor, RecordDelivery
+from callboard.store.port import Store
 from callboard.testing.store_conformance.board import PORTER, TO_CLERK, TO_PORTER, Board, CasesOnABoard, on
 from callboard.testing.store_conformance.material import CLERK, NOON, commit, new_turn
 

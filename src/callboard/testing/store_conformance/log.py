@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from callboard.changes import MoveCursor, OpenWait, SaveSnapshot
 from callboard.errors import ConcurrencyConflict, ConstraintViolated, PositionUnknown, StreamNotFound
 from callboard.ids import LOCAL_USER, Position, StreamId, SystemIds, Tenant, Version, WaitId
 from callboard.messages import To
-from callboard.store import Receipt, Store
+from callboard.store.changes import MoveCursor, OpenWait, SaveSnapshot
+from callboard.store.port import Receipt, Store
 from callboard.testing.store_conformance.material import (
     CLERK,
     NOON,

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from callboard.changes import Change
 from callboard.facts import fact
 from callboard.ids import LOCAL_USER, BotName, StreamId, SystemIds, Version
 from callboard.messages import To
-from callboard.store import Outcome, Receipt, Store
-from callboard.turn import Turn
+from callboard.store.changes import Change
+from callboard.store.port import Outcome, Receipt, Store
+from callboard.store.turn import Turn
 
 NOON = datetime(2026, 3, 29, 12, 0, 0, 123_456, tzinfo=UTC)
 STREAM = StreamId("story:one")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from callboard.changes import AnswerWait, CloseWait, OpenWait, RecordDelivery
 from callboard.ids import StreamId, Tenant
 from callboard.messages import To
-from callboard.store import Retention
+from callboard.store.changes import AnswerWait, CloseWait, OpenWait, RecordDelivery
+from callboard.store.port import Retention
 from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
     LATER,
@@ -78,6 +78,23 @@ class MessageRetentionCases(CasesOnABoard):
             await board.change(AnswerWait(wait, await send(TO_CLERK)))
         await board.change(CloseWait(closed))
         await board.goes(TO_CLERK)
+        await board.judge()
+
+    async def test_a_question_stays_as_long_as_its_answer_is_waited_for(self, board: Board) -> None:
+        """Who replies names it. Once it is answered, or nobody waits for that any more, it goes."""
+        fact = await board.append(STREAM, Noted("a"))
+        for send, ends in (
+            (board.stays, lambda _: None),
+            (board.goes, lambda wait: AnswerWait(wait, fact)),
+            (board.goes, CloseWait),
+        ):
+            question = await board.store.message_at(await send(TO_CLERK))
+            assert question is not None
+            wait = new_wait()
+            await board.change(OpenWait(wait, STREAM, "ask", str(question.id)))
+            end = ends(wait)
+            if end is not None:
+                await board.change(end)
         await board.judge()
 
     async def test_a_wait_needs_what_it_may_still_be_answered_by(self, board: Board) -> None:

@@ -7,16 +7,15 @@ from datetime import timedelta
 
 import msgspec
 
-from callboard.changes import AnswerWait, KeepKey, OpenWait, RecordDecision, Ref
 from callboard.errors import CallboardError
-from callboard.events import (
+from callboard.facts.child_events import ChildStarted, Origin
+from callboard.facts.crossings import Crossing
+from callboard.facts.events import (
     ApprovalAsked,
     AttemptDue,
     AttemptRetried,
     AttemptStarted,
     Cancelled,
-    ChildStarted,
-    Crossing,
     Interrupted,
     Reopened,
     StepActivated,
@@ -36,8 +35,9 @@ from callboard.events import (
 )
 from callboard.ids import Position, Version
 from callboard.outcome import Failure, Wait
-from callboard.runrows import RunQuery, UnendedRun
-from callboard.store import Retention, Store
+from callboard.store.changes import AnswerWait, KeepKey, OpenWait, RecordDecision, Ref
+from callboard.store.port import Retention, Store
+from callboard.store.runrows import RunQuery, UnendedRun
 from callboard.testing.store_conformance.board import (
     ALL_THAT_IS_OLD,
     LATER,
@@ -56,6 +56,12 @@ OPENS_B = (Crossing(0, "b", opens=True),)
 def started(run: str, workflow: str = "tidy", **more: object) -> WorkflowStarted:
     """Say that there is a run of two steps."""
     return WorkflowStarted(run, workflow, 1, NOON, principal="ann", starts=("a",), **more)  # type: ignore[arg-type]
+
+
+def part(run: str, parent: str) -> WorkflowStarted:
+    """Return the beginning of an item, under a step that stands under another."""
+    origin = Origin(parent, "b", path=("a", "b"), since=3, index=4)
+    return msgspec.structs.replace(started(run), origin=origin)
 
 
 def begun(step: str = "a", **more: object) -> StepActivated:
@@ -332,7 +338,28 @@ class RunCases(CasesOnABoard):
         await board.append(run_stream("2"), begun(), StepCompleted("a", NOON), DONE)
         assert [one.name for one in await store.check(full=False) if not one.ok] == ["runs"]
 
+    async def test_a_part_of_a_run_is_found_only_with_it(self, store: Store, board: Board) -> None:
+        """An item or a round is no run of its workflow to whoever lists these; a child of a workflow is."""
+        await board.append(run_stream("1"), started("1"), begun(), ChildStarted("a", NOON, "2", "tidy"))
+        await board.append(run_stream("2"), part("2", "1"))
+        await board.append(run_stream("3"), started("3"))
+        assert [row.id for row in await store.runs(RunQuery(workflow="tidy"))] == ["1", "3"]
+        (found,) = await store.runs(RunQuery(parent="1"))
+        assert (found.id, found.path, found.item) == ("2", "a/b", 4)
+        assert await store.run("2") == found
+        assert await store.rebuild() == []
+
     # ── retention ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def test_an_old_run_stays_while_a_part_of_it_goes_on(self, store: Store, board: Board) -> None:
+        """What is around it is read there; a child of a workflow needs nothing of its parent."""
+        for run in ("1", "2"):
+            child = ChildStarted("a", NOON, f"{run}-child", "tidy")
+            await board.append(run_stream(run), started(run), begun(), child, WorkflowFailed(NOON, WRONG))
+        await board.append(run_stream("1-child"), part("1-child", "1"))
+        await board.append(run_stream("2-child"), started("2-child"))
+        assert (await board.store.prune(ALL_THAT_IS_OLD)).streams == 1
+        assert [row.id for row in await store.runs(RunQuery())] == ["1", "2-child"]
 
     async def test_an_old_run_goes_whole(self, store: Store, board: Board) -> None:
         """With its attempts, its decisions and its place on the list; another's of the same name stay."""

@@ -11,7 +11,19 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from callboard.changes import (
+from callboard.errors import ConstraintViolated
+from callboard.facts.membership import (
+    BotDeclared,
+    BotRemoved,
+    ChannelCreated,
+    ChannelDeleted,
+    Subscribed,
+    Unsubscribed,
+    bot_stream,
+)
+from callboard.ids import BotName, Position, SystemIds, Tenant, TimerId, Version, WaitId
+from callboard.messages import To
+from callboard.store.changes import (
     AnswerWait,
     Change,
     CloseWait,
@@ -23,19 +35,7 @@ from callboard.changes import (
     RecordDelivery,
     Ref,
 )
-from callboard.errors import ConstraintViolated
-from callboard.ids import BotName, Position, SystemIds, Tenant, TimerId, Version, WaitId
-from callboard.membership import (
-    BotDeclared,
-    BotRemoved,
-    ChannelCreated,
-    ChannelDeleted,
-    Subscribed,
-    Unsubscribed,
-    bot_stream,
-)
-from callboard.messages import To
-from callboard.store import Receipt, Store
+from callboard.store.port import Receipt, Store
 from callboard.testing.store_conformance.material import (
     CLERK,
     NOON,

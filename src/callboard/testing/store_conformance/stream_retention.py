@@ -11,10 +11,10 @@ from datetime import timedelta
 
 import pytest
 
-from callboard.changes import AnswerWait, CloseWait, DropTimer, KeepTimer, OpenWait, SaveSnapshot
 from callboard.ids import Position, StreamId, SystemIds, Tenant, TimerId, Version
 from callboard.messages import To
-from callboard.store import Retention, Store
+from callboard.store.changes import AnswerWait, CloseWait, DropTimer, KeepTimer, OpenWait, SaveSnapshot
+from callboard.store.port import Retention, Store
 from callboard.testing.store_conformance.board import (
     BOTH_WAYS,
     LATER,
@@ -114,6 +114,40 @@ class StreamRetentionCases(CasesOnABoard):
         else:
             await board.change(KeepTimer(new_timer(), LATER, OLD, "retry"), tenant=tenant)
         await board.judge()
+
+    # ── by name ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def test_a_stream_is_taken_by_its_name_once_it_has_ended(self, board: Board) -> None:
+        """However lately; one that is open, and one that is not there, are not taken."""
+        await board.append(STREAM, Noted("goes on"))
+        await board.append(OLD, Noted("is over"), Closed())
+        await board.append(OLD, Noted("is another's"), Closed(), tenant=THEIRS)
+        assert not await board.store.remove_stream(STREAM)
+        assert not await board.store.remove_stream(NEEDED)
+        assert await board.store.remove_stream(OLD)
+        assert not await board.store.remove_stream(OLD)
+        assert await board.store.events(OLD, Version(0), 10) == []
+        assert len(await board.store.events(OLD, Version(0), 10, tenant=THEIRS)) == 2
+        assert len(await board.store.events(STREAM, Version(0), 10)) == 1
+
+    @pytest.mark.parametrize("by", ["a wait in it", "a wait that it answers", "a timer"])
+    async def test_a_stream_that_something_needs_is_not_taken_by_its_name(
+        self, board: Board, by: str
+    ) -> None:
+        """As retention would leave it."""
+        await board.append(STREAM, Noted("waits"))
+        last = await board.append(OLD, Noted("is over"), Closed())
+        wait, timer = new_wait(), new_timer()
+        if by == "a wait in it":
+            await board.change(OpenWait(wait, OLD, "signal", "go"))
+        elif by == "a wait that it answers":
+            await board.change(OpenWait(wait, STREAM, "child", "done"))
+            await board.change(AnswerWait(wait, last))
+        else:
+            await board.change(KeepTimer(timer, LATER, OLD, "retry"))
+        assert not await board.store.remove_stream(OLD)
+        await board.change(CloseWait(wait), DropTimer(timer))
+        assert await board.store.remove_stream(OLD)
 
     # ── by age and by count ──────────────────────────────────────────────────────────────────────────────
 

@@ -27,7 +27,6 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callboard import logs
-from callboard.config import is_loopback
 from callboard.errors import (
     CallboardError,
     Denied,
@@ -38,10 +37,11 @@ from callboard.errors import (
     VerbNotAllowed,
 )
 from callboard.ids import DEFAULT_TENANT, LOCAL_USER, Ids
+from callboard.settings import Door, is_loopback
 from callboard.web import inbox, talk, wire
 from callboard.web.api import landing, problems
 from callboard.web.api.desk import Desk
-from callboard.web.api.lasting import EventStream, while_wanted
+from callboard.web.api.lasting import EventStream, Seats, while_wanted
 from callboard.web.api.reading import Gone, collect, read_body, read_query, too_large
 from callboard.web.api.route import Call, Route
 from callboard.web.api.routes import ROUTES
@@ -58,11 +58,12 @@ def application(
     body_bytes: int,
     ids: Ids,
     closing: asyncio.Event,
+    streams: int = Door().streams,
     routes: Sequence[Route] = ROUTES,
 ) -> ASGIApp:
     """Return the application that serves the table's routes for a desk, to whoever has the key.
 
-    Once `closing` is set, what waits for long is ended.
+    Once `closing` is set, what waits for long is ended. Of streams, so many may be open at once.
     """
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
@@ -75,9 +76,12 @@ def application(
     async def lost(_request: Request, fault: Exception) -> Response:
         return problems.response(fault)
 
+    seats = Seats(streams)
     served = [
         StarletteRoute(
-            path, Resource(desk, key, body_bytes, verbs, closing), methods=_only(path, verbs, by_path)
+            _served_at(path, verbs),
+            Resource(desk, key, body_bytes, verbs, closing, seats),
+            methods=_only(path, verbs, by_path),
         )
         for path, verbs in by_path.items()
     ]
@@ -88,6 +92,11 @@ def application(
     # A path with a slash too many is unknown, not nearly known: redirects hide mistakes, and repeat the Host.
     app.router.redirect_slashes = False
     return Guard(app, body_bytes, ids)
+
+
+def _served_at(path: str, verbs: Mapping[str, Route]) -> str:
+    """Return a path as the router takes it: the last part of a hook's may have slashes in it."""
+    return path[:-1] + ":path}" if any(route.hook for route in verbs.values()) else path
 
 
 def _only(path: str, verbs: Mapping[str, Route], paths: Iterable[str]) -> list[str] | None:
@@ -161,13 +170,20 @@ class Resource:
     """All verbs of one path."""
 
     def __init__(
-        self, desk: Desk, key: str, body_bytes: int, verbs: dict[str, Route], closing: asyncio.Event
+        self,
+        desk: Desk,
+        key: str,
+        body_bytes: int,
+        verbs: dict[str, Route],
+        closing: asyncio.Event,
+        seats: Seats,
     ) -> None:
         self._desk = desk
         self._key = key.encode()
         self._body_bytes = body_bytes
         self._verbs = verbs
         self._closing = closing
+        self._seats = seats
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -189,20 +205,22 @@ class Resource:
         headers = Headers(scope=scope)
         if route.scope is not None:
             self._check_key(headers)
-        query = read_query(scope["query_string"], route.query or _Nothing)
+        query = read_query(b"" if route.hook else scope["query_string"], route.query or _Nothing)
         body = None
         if route.request is not None:
             _check_json(headers)
             body = read_body(await collect(receive, self._body_bytes), route.request)
+        raw = await collect(receive, self._body_bytes) if route.hook else b""
         key = _idempotency_key(headers) if route.keyed else None
         last_event = _last_event(headers) if route.streams else None
         call = Call(
-            self._desk, query, body, scope["path_params"], LOCAL_USER, DEFAULT_TENANT, key, last_event
+            *(self._desk, query, body, scope["path_params"], LOCAL_USER, DEFAULT_TENANT, key, last_event),
+            *(raw, _joined(headers) if route.hook else {}),
         )
         with logs.context(principal=call.principal, tenant=call.tenant):
             if route.streams:
                 events: Any = await route.handler(call)
-                return await EventStream.open(events, receive, self._closing)
+                return await EventStream.open(events, receive, self._closing, self._seats)
             handling = route.handler(call)
             answer = await (while_wanted(handling, receive, self._closing) if route.lasting else handling)
         again = route.repeated is not None and getattr(answer, "repeated", False)
@@ -239,6 +257,14 @@ def _cut_short(verb: str) -> CallboardError:
     return OutcomeUnknown(
         "The server closed while this was being done: see whether it was before you repeat it."
     )
+
+
+def _joined(headers: Headers) -> dict[str, str]:
+    """Return headers by small letters; what came twice is joined, as HTTP has it, and so is no secret."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _idempotency_key(headers: Headers) -> str | None:

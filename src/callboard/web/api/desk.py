@@ -7,11 +7,11 @@ method raises of `errors.py` becomes a problem document with that error's code; 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from callboard.ids import MessageId, Position, PrincipalId, Tenant
-from callboard.web import inbox, runs, talk, wire, workflows
+from callboard.web import inbox, runs, story, talk, templates, triggers, wire, workflows
 from callboard.web.api.event import Event
 
 
@@ -116,9 +116,6 @@ class Inboxes(Protocol):
 class Runs(Protocol):
     """Who answers what concerns runs, signals and approvals."""
 
-    async def publish(self, text: str, principal: PrincipalId) -> runs.Published:
-        """Publish a workflow file; `WorkflowInvalid` with everything that is wrong with it."""
-
     async def start(
         self, workflow: str, request: runs.StartRequest, *, principal: PrincipalId
     ) -> runs.Started:
@@ -130,11 +127,17 @@ class Runs(Protocol):
     async def run(self, run: str, include: set[str]) -> runs.RunDetail:
         """Return a run, with these parts of its story; `NotFound` if there is none."""
 
+    async def fork(self, run: str, request: story.ForkRequest, *, principal: PrincipalId) -> runs.Started:
+        """Start a run that is done again from a step; `WrongState` if the other one has not come to it."""
+
     async def pause(self, run: str, principal: PrincipalId) -> runs.Standing:
         """Have nothing of a run start; `WrongState` if it is paused, or has ended."""
 
     async def resume(self, run: str, principal: PrincipalId) -> runs.Standing:
         """Let a run go on; `WrongState` if nobody has paused it."""
+
+    async def delete(self, run: str, principal: PrincipalId) -> runs.Deleted:
+        """Take a run away that has ended; `WrongState` if it goes on."""
 
     async def cancel(self, run: str, reason: str, principal: PrincipalId) -> runs.Standing:
         """End a run; `WrongState` if it has ended."""
@@ -160,14 +163,147 @@ class Runs(Protocol):
         """Approve or reject; `Conflict` if it was decided already, `Denied` for who may not."""
 
 
-class Workflows(Protocol):
-    """Who answers what concerns workflows that were published."""
+class Story(Protocol):
+    """Who tells the story of a run; each answers `NotFound` if there is none."""
 
-    async def all_workflows(self) -> workflows.WorkflowList:
-        """Return all workflows."""
+    async def steps(self, run: str, query: story.StoryQuery) -> story.StepPage:
+        """Return a page of attempts."""
+
+    async def events(self, run: str, query: story.StoryQuery) -> story.EventPage:
+        """Return a page of facts."""
+
+    async def decisions(self, run: str, query: story.StoryQuery) -> story.DecisionPage:
+        """Return a page of what was looked at."""
+
+    async def run_links(self, run: str, query: story.StoryQuery) -> story.LinkPage:
+        """Return what a run has to do with things that live elsewhere."""
+
+    async def links(self, query: story.LinksQuery) -> story.LinkPage:
+        """Return what runs have to do with things that live elsewhere."""
+
+    async def tree(self, run: str) -> story.Tree:
+        """Return the run with all that it started."""
+
+    async def at(self, run: str, position: Position) -> story.RunThen:
+        """Return how the run stood; `PositionUnknown` past the head, `NotFound` before it began."""
+
+
+class Following(Protocol):
+    """Who lets facts be followed; an empty page comes first, and whenever it was quiet for a while."""
+
+    def run(self, run: str, after: str | None) -> AsyncGenerator[list[Event[runs.EventRow]], None]:
+        """Yield the facts of a run up to its end; `NotFound` if there is none."""
+
+    def log(self, after: str | None, tenant: Tenant) -> AsyncGenerator[list[Event[wire.LogRow]], None]:
+        """Yield the facts of the log, without end."""
+
+
+class Workflows(Protocol):
+    """Who answers what concerns workflows: their versions, their drafts, and which of them run."""
+
+    async def page(self, query: workflows.WorkflowsQuery) -> workflows.WorkflowList:
+        """Return workflows."""
 
     async def workflow(self, name: str, version: int | None) -> workflows.WorkflowDetail:
         """Return a workflow in one version, or in the active one; `NotFound` if there is none."""
+
+    async def versions(self, name: str, query: workflows.VersionsQuery) -> workflows.VersionList:
+        """Return versions of a workflow."""
+
+    async def version(self, name: str, version: int) -> workflows.VersionDetail:
+        """Return one version; `NotFound` if there is none."""
+
+    async def diff(self, name: str, query: workflows.DiffQuery) -> workflows.Diff:
+        """Return what differs between two versions, or between one and the draft."""
+
+    async def draft(self, name: str) -> workflows.Draft:
+        """Return a draft with what is wrong with it; `NotFound` if there is none."""
+
+    async def create(self, request: workflows.DraftRequest, principal: PrincipalId) -> workflows.Draft:
+        """Make a workflow that is a draft; `AlreadyExists` if there is one of the name."""
+
+    async def save(
+        self, name: str, request: workflows.SaveRequest, principal: PrincipalId
+    ) -> workflows.Draft:
+        """Save a draft on top of the one that was read; `Conflict` if it is another one by now."""
+
+    async def drop(self, name: str, revision: int | None, principal: PrincipalId) -> workflows.WorkflowState:
+        """Throw a draft away; `NotFound` if there is none."""
+
+    async def delete(self, name: str, principal: PrincipalId) -> workflows.WorkflowState:
+        """Take a workflow away that was never published; `WrongState` if it was."""
+
+    async def publish(self, request: workflows.PublishRequest, principal: PrincipalId) -> workflows.Published:
+        """Publish a file; `WorkflowInvalid` with everything that is wrong with it."""
+
+    async def publish_draft(
+        self, name: str, request: workflows.PublishDraftRequest, principal: PrincipalId
+    ) -> workflows.Published:
+        """Publish a draft; `NotFound` if there is none, `Conflict` if it is another one by now."""
+
+    async def archive(self, name: str, reason: str, principal: PrincipalId) -> workflows.WorkflowState:
+        """Let no more runs of it start; `WrongState` if it is a draft, or archived."""
+
+    async def reactivate(
+        self, name: str, version: int | None, principal: PrincipalId
+    ) -> workflows.WorkflowState:
+        """Let runs of it start again; `WrongState` if it is not archived."""
+
+    async def activate(self, name: str, version: int, principal: PrincipalId) -> workflows.WorkflowState:
+        """Let runs get a version; `WrongState` if it is archived."""
+
+
+class Templates(Protocol):
+    """Who answers what concerns templates."""
+
+    async def page(self, query: templates.TemplatesQuery) -> templates.TemplateList:
+        """Return templates."""
+
+    async def template(self, name: str, version: int | None) -> templates.TemplateDetail:
+        """Return a template in one version, or in the active one; `NotFound` if there is none."""
+
+    async def versions(
+        self, name: str, query: templates.TemplateVersionsQuery
+    ) -> templates.TemplateVersionList:
+        """Return versions of a template."""
+
+    async def validate(self, text: str) -> workflows.Validation:
+        """Return everything that is wrong with a template file."""
+
+    async def publish(self, text: str, principal: PrincipalId) -> templates.TemplatePublished:
+        """Publish a file; `TemplateInvalid` with everything that is wrong with it."""
+
+    async def render(self, name: str, request: templates.RenderRequest) -> templates.RenderedDocument:
+        """Fill in a document; `TemplateAnswers` with everything that is wrong with the answers."""
+
+    async def preview(self, request: templates.PreviewRequest) -> templates.RenderedDocument:
+        """Fill in a document of a file that was not published."""
+
+    async def instantiate(
+        self, name: str, request: templates.InstantiateRequest, principal: PrincipalId
+    ) -> workflows.Draft:
+        """Make a workflow of a template, as a draft; `AlreadyExists` if there is one of the name."""
+
+
+class Triggers(Protocol):
+    """Who answers what concerns triggers, and takes what webhooks are sent."""
+
+    async def all_triggers(self, workflow: str | None, *, sleeping: bool) -> triggers.TriggerList:
+        """Return triggers, of one workflow or of all."""
+
+    async def trigger(self, trigger: str, records: int) -> triggers.TriggerDetail:
+        """Return a trigger with its newest records; `NotFound` if there is none."""
+
+    async def fire(
+        self, trigger: str, event: object, *, key: str | None, principal: PrincipalId
+    ) -> triggers.Fired:
+        """Have a trigger fire now; `RequestInvalid` if the workflow takes no such input."""
+
+    async def switch(self, trigger: str, *, on: bool, principal: PrincipalId) -> triggers.Switched:
+        """Turn a trigger on or off."""
+
+    async def receive(self, path: str, headers: Mapping[str, str], body: bytes) -> triggers.Fired:
+        """Fire a webhook; `NotFound` for a path that none has, `Unauthenticated` for who may not."""
 
 
 class Desk(Protocol):
@@ -178,12 +314,28 @@ class Desk(Protocol):
         """Who answers for bots outside and persons."""
 
     @property
+    def following(self) -> Following:
+        """Who lets facts be followed."""
+
+    @property
+    def story(self) -> Story:
+        """Who tells the story of a run."""
+
+    @property
     def runs(self) -> Runs:
         """Who answers what concerns runs."""
 
     @property
     def talk(self) -> Talk:
         """Who answers what concerns messages."""
+
+    @property
+    def triggers(self) -> Triggers:
+        """Who answers what concerns triggers."""
+
+    @property
+    def templates(self) -> Templates:
+        """Who answers what concerns templates."""
 
     @property
     def workflows(self) -> Workflows:

@@ -15,3 +15,5 @@ class Event(Generic[Answered]):
     answer: Answered
     id: str
     """From here the stream goes on when it is opened again."""
+    name: str = ""
+    """Of its kind, where there are several; `end` is the one with which what is followed has ended."""

@@ -13,9 +13,10 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from callboard.errors import CallboardError, ShuttingDown
+from callboard.errors import CallboardError, Overloaded, ShuttingDown
 from callboard.web.api import problems
 from callboard.web.api.event import Event
 from callboard.web.api.reading import Gone
@@ -48,23 +49,62 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
+class Seats:
+    """How many streams may be open at once: each costs a connection, and a page of what it writes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+
+    def take(self) -> None:
+        """Take one, or refuse it."""
+        if self._taken >= self._most:
+            raise Overloaded(
+                f"There are {self._most} streams open, which is as many as may be: close some, or set "
+                "door.streams to more."
+            )
+        self._taken += 1
+
+    def leave(self) -> None:
+        """Give one back."""
+        self._taken -= 1
+
+
 class EventStream:
     """A response whose body is what a generator yields, written as server-sent events."""
 
-    def __init__(self, events: AsyncGenerator[list[Event[Any]], None], closing: asyncio.Event) -> None:
+    def __init__(
+        self, events: AsyncGenerator[list[Event[Any]], None], closing: asyncio.Event, seats: Seats
+    ) -> None:
         self._events = events
         self._closing = closing
+        self._seats = seats
 
     @classmethod
     async def open(
-        cls, events: AsyncGenerator[list[Event[Any]], None], receive: Receive, closing: asyncio.Event
-    ) -> EventStream:
-        """Have the first page come, so that a refusal is still an answer of its own."""
+        cls,
+        events: AsyncGenerator[list[Event[Any]], None],
+        receive: Receive,
+        closing: asyncio.Event,
+        seats: Seats,
+    ) -> ASGIApp:
+        """Have the first page come, so that a refusal is still an answer of its own.
 
-        async def begin() -> list[Event[Any]]:
-            return await anext(events)
+        What has ended, and was read to its end, is not opened: 204 keeps a browser from asking again.
+        """
 
-        first = await while_wanted(begin(), receive, closing)
+        async def begin() -> list[Event[Any]] | None:
+            return await anext(events, None)
+
+        seats.take()
+        try:
+            first = await while_wanted(begin(), receive, closing)
+        except BaseException:
+            seats.leave()
+            raise
+        if first is None:
+            seats.leave()
+            return Response(status_code=204)
 
         async def all_of_it() -> AsyncGenerator[list[Event[Any]], None]:
             async with contextlib.aclosing(events):
@@ -72,9 +112,15 @@ class EventStream:
                 async for page in events:
                     yield page
 
-        return cls(all_of_it(), closing)
+        return cls(all_of_it(), closing, seats)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(receive, send)
+        finally:
+            self._seats.leave()
+
+    async def _answer(self, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", STREAM_TYPE.encode()), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
@@ -99,7 +145,9 @@ class EventStream:
 
 def _written(event: Event[Any]) -> bytes:
     """Return an event as it goes over the wire: JSON has no line ends of its own."""
-    return b"id: %b\ndata: %b\n\n" % (event.id.encode(), _on_one_line(msgspec.json.encode(event.answer)))
+    name = b"event: %b\n" % event.name.encode() if event.name else b""
+    data = _on_one_line(msgspec.json.encode(event.answer))
+    return b"id: %b\n%bdata: %b\n\n" % (event.id.encode(), name, data)
 
 
 def _on_one_line(json: bytes) -> bytes:

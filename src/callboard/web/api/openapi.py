@@ -139,6 +139,8 @@ def _responses(route: Route) -> dict[str, Any]:
             **found[str(route.status)],
             "description": "It was done before, under the same id.",
         }
+    if route.ends:
+        found["204"] = {"description": "It has ended, and was read to its end.", "headers": headers}
     by_status: dict[int, list[type[CallboardError]]] = {}
     for error in route.all_errors():
         by_status.setdefault(error.status, []).append(error)

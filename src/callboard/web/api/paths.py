@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -12,6 +14,8 @@ from callboard.messages import check_name, check_pattern
 from callboard.spelling import shown
 from callboard.units import seconds
 from callboard.web.api.route import Call
+from callboard.web.inbox import RESUME_HEADER
+from callboard.web.wire import UP_TO, WRITTEN
 from callboard.workflow.definition import WorkflowName
 
 _LONGEST = 18
@@ -56,6 +60,29 @@ def position(call: Call[Any, Any], field: str) -> Position:
     return Position(int(text))
 
 
+def uuid(call: Call[Any, Any], field: str) -> str:
+    """Return the id of a run, or of what waits, that the path holds."""
+    return read_uuid(call.path[field], field)
+
+
+def read_uuid(text: str, field: str) -> str:
+    """Return the id that a field holds."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        like = "01920000-0000-7000-8000-000000000000"
+        raise RequestInvalid(f"{shown(text)} is not an id; one looks like {like}.", field=field) from None
+
+
+def place(text: str) -> str:
+    """Return the cursor or position that `Last-Event-ID` holds."""
+    if not re.fullmatch(UP_TO, text):
+        raise RequestInvalid(
+            f"{shown(text)} is not where a stream was left: it is {WRITTEN[UP_TO]}.", field=RESUME_HEADER
+        )
+    return text
+
+
 def duration(text: str, field: str) -> float:
     """Return the seconds that a field of a body holds."""
     try:
@@ -64,13 +91,39 @@ def duration(text: str, field: str) -> float:
         raise RequestInvalid(f"{field} is {shown(text)}: {fault}.", field=f"$.{field}") from None
 
 
+def version(call: Call[Any, Any]) -> int:
+    """Return the number of a version that the path holds."""
+    text = call.path["version"]
+    if not text.isascii() or not text.isdigit() or len(text) > _LONGEST or int(text) < 1:
+        raise RequestInvalid(
+            f"{shown(text)} is not a version: they are numbered 1, 2 and so on.", field="version"
+        )
+    return int(text)
+
+
 def workflow_name(call: Call[Any, Any]) -> str:
     """Return the name of a workflow that the path holds."""
+    return checked_workflow(call.path["name"], "name")
+
+
+def template_name(call: Call[Any, Any]) -> str:
+    """Return the name of a template that the path holds."""
     text = call.path["name"]
     try:
         return msgspec.convert(text, WorkflowName)
     except msgspec.ValidationError:
         raise RequestInvalid(
-            f"{shown(text)} cannot be a workflow: small letters, digits and dashes, such as claims-triage.",
+            f"{shown(text)} cannot be a template: small letters, digits and dashes, such as letters.",
             field="name",
+        ) from None
+
+
+def checked_workflow(text: str, field: str) -> str:
+    """Return the name of a workflow, if it can be one."""
+    try:
+        return msgspec.convert(text, WorkflowName)
+    except msgspec.ValidationError:
+        raise RequestInvalid(
+            f"{shown(text)} cannot be a workflow: small letters, digits and dashes, such as claims-triage.",
+            field=field,
         ) from None

@@ -5,8 +5,8 @@ The contract; the table itself, with its handlers, is `routes.py` and the `route
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from callboard import errors
@@ -48,6 +48,13 @@ class Call(Generic[Query, Body]):
     """The idempotency key that the caller sent, where the route takes one."""
     last_event: str | None = None
     """Up to where the caller has read a stream, where the route is one."""
+    raw: bytes = b""
+    """The body as it came, where the route is a hook."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By small letters, where the route is a hook."""
+
+
+Handler = Callable[[Call[Any, Any]], Coroutine[Any, Any, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +66,7 @@ class Route:
     name: str
     """Unique; the OpenAPI operation id."""
     summary: str
-    handler: Callable[[Call[Any, Any]], Coroutine[Any, Any, object]]
+    handler: Handler
     """Returns what `answer` says; of a route that streams, an async generator of pages of `Event`."""
     answer: type[Any]
     scope: Scope | None
@@ -76,6 +83,11 @@ class Route:
     streams: bool = False
     """Whether it answers with events, one `answer` each, until its caller hangs up. An empty page of them
     only shows that the stream is open."""
+    ends: bool = False
+    """Whether such a stream comes to an end of its own: 204 for who has read it to that already."""
+    hook: bool = False
+    """Whether it is called by strangers: it is told the bytes and the headers, knows its callers by itself,
+    and the last part of its path may have slashes in it."""
     errors: tuple[type[CallboardError], ...] = ()
     also: tuple[str, ...] = ()
     """Other paths that lead here; probes expect theirs at the root."""
@@ -87,6 +99,6 @@ class Route:
             found.append(errors.Unauthenticated)
         if self.query is not None or self.request is not None or "{" in self.path:
             found.append(errors.RequestInvalid)
-        if self.request is not None:
+        if self.request is not None or self.hook:
             found.append(errors.BodyTooLarge)
         return sorted(set(found), key=lambda error: (error.status, error.code))

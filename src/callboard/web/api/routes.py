@@ -24,6 +24,9 @@ from callboard.web.api.routes_board import BOARD
 from callboard.web.api.routes_inbox import INBOXES
 from callboard.web.api.routes_messages import MESSAGES
 from callboard.web.api.routes_runs import RUNS
+from callboard.web.api.routes_story import STORY
+from callboard.web.api.routes_templates import TEMPLATES
+from callboard.web.api.routes_triggers import TRIGGERS
 from callboard.web.api.routes_workflows import WORKFLOWS
 
 # ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,5 +176,8 @@ ROUTES: tuple[Route, ...] = (
     *BOARD,
     *INBOXES,
     *RUNS,
-    *WORKFLOWS,  # after /workflows/publish: /workflows/{name} would take its verb for a wrong one
+    *TRIGGERS,
+    *STORY,
+    *WORKFLOWS,
+    *TEMPLATES,
 )

@@ -20,7 +20,7 @@ LONGEST_WAIT = 60.0
 OTHERWISE = {
     "python": "A python bot is a class: write it in a file of the folder bots/.",
     "webhook": "A webhook bot is declared in config/callboard.toml, with its address and its secret.",
-    "workflow": "Bots of the kind workflow are not there yet.",
+    "workflow": "A workflow bot is declared in config/callboard.toml, with the name of its workflow.",
     "llm": "Bots of the kind llm are not there yet.",
 }
 """What to do for a kind that is not declared here."""

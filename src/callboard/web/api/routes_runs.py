@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-from uuid import UUID
-
 from callboard import errors
 from callboard.errors import RequestInvalid
 from callboard.spelling import did_you_mean, shown
 from callboard.web import runs, wire
 from callboard.web.api import paths
-from callboard.web.api.route import Call, Route
+from callboard.web.api.route import Call, Handler, Route
 
 # ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def publish(call: Call[None, runs.PublishRequest]) -> runs.Published:
-    """Publish a workflow file."""
-    return await call.desk.runs.publish(call.body.text, call.principal)
 
 
 async def start(call: Call[None, runs.StartRequest]) -> runs.Started:
@@ -33,70 +24,65 @@ async def list_runs(call: Call[runs.RunsQuery, None]) -> runs.RunPage:
 
 async def read_run(call: Call[runs.RunQuery, None]) -> runs.RunDetail:
     """Return a run."""
-    known = {"steps", "events", "decisions"}
+    known = {"steps", "events", "decisions", "context"}
     wanted = {part.strip() for part in call.query.include.split(",") if part.strip()}
     for part in sorted(wanted - known):
-        hint = did_you_mean(part, known) or "; there are steps, events and decisions."
+        hint = did_you_mean(part, known) or "; there are steps, events, decisions and context."
         raise RequestInvalid(f"include cannot name {shown(part)}{hint}", field="include")
-    return await call.desk.runs.run(_id(call, "run"), wanted)
+    return await call.desk.runs.run(paths.uuid(call, "run"), wanted)
 
 
 async def pause(call: Call[None, runs.NothingMore]) -> runs.Standing:
     """Have nothing of a run start."""
-    return await call.desk.runs.pause(_id(call, "run"), call.principal)
+    return await call.desk.runs.pause(paths.uuid(call, "run"), call.principal)
 
 
 async def resume(call: Call[None, runs.NothingMore]) -> runs.Standing:
     """Let a paused run go on."""
-    return await call.desk.runs.resume(_id(call, "run"), call.principal)
+    return await call.desk.runs.resume(paths.uuid(call, "run"), call.principal)
 
 
 async def cancel(call: Call[None, runs.CancelRequest]) -> runs.Standing:
     """End a run."""
-    return await call.desk.runs.cancel(_id(call, "run"), call.body.reason, call.principal)
+    return await call.desk.runs.cancel(paths.uuid(call, "run"), call.body.reason, call.principal)
+
+
+async def delete(call: Call[None, None]) -> runs.Deleted:
+    """Take a run away."""
+    return await call.desk.runs.delete(paths.uuid(call, "run"), call.principal)
 
 
 async def retry(call: Call[None, runs.NothingMore]) -> runs.Standing:
     """Have a failed run tried again from where it failed."""
-    return await call.desk.runs.retry(_id(call, "run"), call.principal)
+    return await call.desk.runs.retry(paths.uuid(call, "run"), call.principal)
 
 
 async def release(call: Call[None, runs.ReleaseRequest]) -> runs.Standing:
     """Say what becomes of a step that is held."""
-    return await call.desk.runs.release(_id(call, "run"), call.body, call.principal)
+    return await call.desk.runs.release(paths.uuid(call, "run"), call.body, call.principal)
 
 
 async def signal(call: Call[None, runs.SignalRequest]) -> runs.Standing:
     """Give a run a signal."""
-    return await call.desk.runs.signal(_id(call, "run"), call.body, call.principal)
+    return await call.desk.runs.signal(paths.uuid(call, "run"), call.body, call.principal)
 
 
 async def approvals(call: Call[runs.ApprovalsQuery, None]) -> runs.ApprovalPage:
     """Return what waits for decisions."""
     after = call.query.after
-    return await call.desk.runs.approvals(None if after is None else _uuid(after, "after"), call.query.limit)
+    return await call.desk.runs.approvals(
+        None if after is None else paths.read_uuid(after, "after"), call.query.limit
+    )
 
 
 async def read_approval(call: Call[None, None]) -> runs.ApprovalRow:
     """Return one thing that waits for a decision."""
-    return await call.desk.runs.approval(_id(call, "approval"))
+    return await call.desk.runs.approval(paths.uuid(call, "approval"))
 
 
 async def decide(call: Call[None, runs.DecisionRequest]) -> runs.Standing:
     """Approve or reject."""
-    return await call.desk.runs.decide(_id(call, "approval"), call.body, call.principal)
-
-
-def _id(call: Call[Any, Any], field: str) -> str:
-    return _uuid(call.path[field], field)
-
-
-def _uuid(text: str, field: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        like = "01920000-0000-7000-8000-000000000000"
-        raise RequestInvalid(f"{shown(text)} is not an id; one looks like {like}.", field=field) from None
+    return await call.desk.runs.decide(paths.uuid(call, "approval"), call.body, call.principal)
 
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +91,7 @@ _READING = (errors.NotFound, errors.StoreUnavailable)
 _WRITING = (
     *_READING,
     errors.WrongState,
+    errors.ConcurrencyLimit,
     errors.Conflict,
     errors.Unencodable,
     errors.TurnTooLarge,
@@ -115,9 +102,6 @@ _WRITING = (
     errors.AskTimeout,
     errors.Overloaded,
 )
-
-
-Handler = Callable[[Call[Any, Any]], Coroutine[Any, Any, object]]
 
 
 def _control(name: str, verb: str, summary: str, handler: Handler, request: type[wire.Request]) -> Route:
@@ -138,20 +122,6 @@ def _control(name: str, verb: str, summary: str, handler: Handler, request: type
 RUNS: tuple[Route, ...] = (
     Route(
         verb="POST",
-        path=f"{wire.API}/workflows/publish",
-        name="publishWorkflow",
-        summary="Check a workflow file, and see that it is the version that runs",
-        handler=publish,
-        request=runs.PublishRequest,
-        answer=runs.Published,
-        scope="workflows:manage",
-        errors=(
-            *(errors.WorkflowInvalid, errors.Conflict, errors.StoreUnavailable, errors.ShuttingDown),
-            *(errors.DiskFull, errors.OutcomeUnknown, errors.TurnTooLarge),
-        ),
-    ),
-    Route(
-        verb="POST",
         path=f"{wire.API}/workflows/{{name}}/runs",
         name="startRun",
         summary="Start a run: 202, or 200 if the request id has begun one before",
@@ -161,7 +131,10 @@ RUNS: tuple[Route, ...] = (
         status=202,
         repeated=200,
         scope="workflows:execute",
-        errors=(*_WRITING, errors.NameInvalid, errors.KeyReused, errors.BadInput, errors.KindUnavailable),
+        errors=(
+            *(*_WRITING, errors.NameInvalid, errors.KeyReused, errors.BadInput, errors.KindUnavailable),
+            *(errors.WorkflowInactive, errors.VersionAltered),
+        ),
     ),
     Route(
         verb="GET",
@@ -178,7 +151,7 @@ RUNS: tuple[Route, ...] = (
         verb="GET",
         path=f"{wire.API}/runs/{{run}}",
         name="readRun",
-        summary="One run, with its steps, events and decisions if they are asked for",
+        summary="One run, with its steps, events, decisions and context if they are asked for",
         handler=read_run,
         query=runs.RunQuery,
         answer=runs.RunDetail,
@@ -188,6 +161,16 @@ RUNS: tuple[Route, ...] = (
     _control("pauseRun", "pause", "Let nothing more of a run start", pause, runs.NothingMore),
     _control("resumeRun", "resume", "Let a run go on that an operator paused", resume, runs.NothingMore),
     _control("cancelRun", "cancel", "End a run", cancel, runs.CancelRequest),
+    Route(
+        verb="DELETE",
+        path=f"{wire.API}/runs/{{run}}",
+        name="deleteRun",
+        summary="Take a run that has ended away, with all that hangs on it",
+        handler=delete,
+        answer=runs.Deleted,
+        scope="runs:control",
+        errors=_WRITING,
+    ),
     _control("retryRun", "retry", "Try a failed run again, from where it failed", retry, runs.NothingMore),
     _control(
         "releaseStep",

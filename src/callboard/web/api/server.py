@@ -21,10 +21,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from callboard import logs
-from callboard.config import Door as DoorConfig
-from callboard.config import is_loopback
 from callboard.errors import AddressInUse, StartRefused
 from callboard.ids import Ids, SystemIds
+from callboard.settings import Door as DoorConfig
+from callboard.settings import is_loopback
 from callboard.web.api.application import application
 from callboard.web.api.desk import Desk
 from callboard.web.api.protocol import BoundedProtocol
@@ -52,7 +52,12 @@ class Door:
         self._config = config or DoorConfig()
         self._closing = asyncio.Event()
         self._app: ASGIApp = application(
-            desk, key=key, body_bytes=body_bytes, ids=ids or SystemIds(), closing=self._closing
+            desk,
+            key=key,
+            body_bytes=body_bytes,
+            ids=ids or SystemIds(),
+            closing=self._closing,
+            streams=self._config.streams,
         )
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None

@@ -1,0 +1,1 @@
+"""Authoring: what the people of a project write, bots and actions, and how it is loaded."""

@@ -1,0 +1,3 @@
+-- Runs that were forked from other runs.
+
+ALTER TABLE workflow_runs ADD COLUMN forked_from TEXT;
