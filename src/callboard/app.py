@@ -28,10 +28,10 @@ from callboard.actors import Child, Ref, StartChild, Supervisor, Timers
 from callboard.actors.children import Request
 from callboard.actors.housekeeper import Housekeeper
 from callboard.actors.journal import Journal, JournalActor
-from callboard.authoring.registering import load_actions
+from callboard.authoring.registering import Workshop
 from callboard.clock import Clock, SystemClock
 from callboard.company.company import Company
-from callboard.company.roster import Reloaded, Roster
+from callboard.company.roster import Roster
 from callboard.config import FILE, Config
 from callboard.deaths import Deaths
 from callboard.desk import FrontDesk, keeping
@@ -41,12 +41,12 @@ from callboard.ids import SystemIds
 from callboard.planning.step import Catalogue
 from callboard.publish.library import Library
 from callboard.publish.publisher import Publisher
+from callboard.reloading import Folders, Reloaded, Reloading, Tools
 from callboard.runs.ordeal import Ordeal
 from callboard.runs.running import Crew
 from callboard.runs.runs import Runs
 from callboard.runs.workflow_bot import Opening
 from callboard.runs.workflow_bot import engagement as workflow_bot
-from callboard.steps import here
 from callboard.steps.exchange import Client
 from callboard.store.port import Retention
 from callboard.store.turn import Limits
@@ -76,7 +76,7 @@ class Callboard:
         """Set when the house must come down: by a signal, or because a vital part of it died."""
         self.fault: BaseException | None = None
         self.url = ""
-        self.roster: Roster | None = None
+        self.reloading: Reloading | None = None
         self._parts = AsyncExitStack()
         self._desk: FrontDesk | None = None
         self._deaths: Deaths | None = None
@@ -150,14 +150,17 @@ class Callboard:
         self._parts.push_async_callback(root.aclose)
         await company.join(root, timers.actor_ref)
         opening = Opening()
-        self.roster = Roster(
+        roster = Roster(
             company, config.project / BOTS, config.project / FILE, partial(workflow_bot, opening=opening)
         )
-        await self.roster.engage()
-        catalogue = self._catalogue()
-        publisher = Publisher(store, journal, catalogue)
+        await roster.engage()
+        tools = Tools(Workshop(config.project / ACTIONS), programs=config.workflows.shell)
+        await tools.renew()
+        publisher = Publisher(store, journal, tools)
         library = Library(store, journal)
-        runs = await self._begin_runs(company, root, publisher, library, catalogue)
+        self.reloading = Reloading(roster, tools, journal, self._folders(publisher, library))
+        await self.reloading.publish()
+        runs = await self._begin_runs(company, root, publisher, library, tools)
         triggers = Triggers(company.services, runs, publisher, company.set_timer)
         publisher.shelf.witnesses.append(triggers.changed)
         await root.ask(StartChild(triggers.as_child()))
@@ -171,7 +174,8 @@ class Callboard:
             writer=writer,
             supervisor=root,
             bus=company.bus,
-            roster=self.roster,
+            roster=roster,
+            reloading=self.reloading,
             runs=runs,
             publisher=publisher,
             library=library,
@@ -181,13 +185,15 @@ class Callboard:
             head=await store.head(),
         )
 
-    def _catalogue(self) -> Callable[[], Catalogue]:
-        """Load the actions of the project, and return what gives the kinds of steps that run here."""
-        actions, faults = load_actions(self.config.project / ACTIONS)
-        for fault in faults:
-            _log.error("actions.not_loaded", file=fault.file, line=fault.line, reason=fault.message)
-        kinds = here(actions, programs=self.config.workflows.shell)
-        return lambda: kinds
+    def _folders(self, publisher: Publisher, library: Library) -> Folders | None:
+        """Return what publishes the files of the project, if that is wanted."""
+        if not self.config.workflows.auto_publish:
+            return None
+        project = self.config.project
+        return Folders(
+            lambda principal: library.publish_folder(project / TEMPLATES, principal=principal),
+            lambda principal: publisher.publish_folder(project / WORKFLOWS, principal=principal),
+        )
 
     async def _begin_runs(
         self,
@@ -197,10 +203,7 @@ class Callboard:
         library: Library,
         catalogue: Callable[[], Catalogue],
     ) -> Runs:
-        """Publish what changed in the folders, and take up the runs that there are."""
-        if self.config.workflows.auto_publish:
-            await library.publish_folder(self.config.project / TEMPLATES)
-            await publisher.publish_folder(self.config.project / WORKFLOWS)
+        """Take up the runs that there are."""
         services = company.services
         runs = Runs(
             services,
@@ -246,17 +249,19 @@ OnReload = Callable[[Reloaded], object]
 
 async def run(config: Config, on_up: Callable[[str], object], on_reload: OnReload | None = None) -> int:
     """Run until a signal, or until something vital died; return the exit code."""
-    folder = config.project / BOTS
-    if on_reload is not None and not folder.is_dir():
-        raise BadInput(f"There is no folder {folder} to watch: make it, or leave out --reload.")
+    folders = [config.project / BOTS, config.project / ACTIONS, (config.project / FILE).parent]
+    if on_reload is not None and not any(folder.is_dir() for folder in folders):
+        raise BadInput(
+            f"There is no folder {folders[0]} to watch, and none of actions or config: make one, or leave "
+            "out --reload."
+        )
     house = Callboard(config)
     _end_on_signals(house)
     await house.start()
     watching: asyncio.Task[None] | None = None
     try:
-        if on_reload is not None and house.roster is not None:
-            settings = config.project / FILE
-            watching = asyncio.create_task(_watch([folder, settings.parent], house.roster, on_reload))
+        if on_reload is not None and house.reloading is not None:
+            watching = asyncio.create_task(_watch(folders, house.reloading, on_reload))
             await asyncio.sleep(0)  # from here on it sees each change, so nobody is told to begin before
         on_up(house.url)
         await house.ended.wait()
@@ -270,11 +275,11 @@ async def run(config: Config, on_up: Callable[[str], object], on_reload: OnReloa
     return 0 if house.fault is None else 1
 
 
-async def _watch(folders: list[Path], roster: Roster, on_reload: OnReload) -> None:
-    from callboard.watching import follow  # noqa: PLC0415 - only who develops bots needs it
+async def _watch(folders: list[Path], reloading: Reloading, on_reload: OnReload) -> None:
+    from callboard.watching import follow  # noqa: PLC0415 - only who develops needs it
 
     try:
-        await follow([folder for folder in folders if folder.is_dir()], roster, on_reload)
+        await follow([folder for folder in folders if folder.is_dir()], reloading, on_reload)
     except Exception:  # noqa: BLE001  such as a system that lets nobody watch so many files: the bots go on
         _log.exception("bots.not_watched")
 
@@ -288,7 +293,7 @@ def serve(
 ) -> int:
     """Run Callboard in this process, on the fastest loop there is; `on_up` is told where the door is open.
 
-    With `on_reload`, which is told what came of it, bots are loaded again whenever their files change.
+    With `on_reload`, which is told what came of it, all is loaded again whenever files of the project change.
     """
     logs.configure(config.log.level, config.log.format)
     gc.collect()

@@ -43,6 +43,7 @@ CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _secrets: dict[str, None] = {}
 _turn: ContextVar[tuple[str, UUID] | None] = ContextVar("turn", default=None)
+_attempt: ContextVar[tuple[str, str, str, int] | None] = ContextVar("attempt", default=None)
 
 
 # ── writing lines ────────────────────────────────────────────────────────────────────────────────────────
@@ -78,11 +79,19 @@ def end_turn(before: Token[tuple[str, UUID] | None]) -> None:
     _turn.reset(before)
 
 
-def _add_turn(_logger: object, _method: str, event: Event) -> Event:
-    turn = _turn.get()
+def begin_attempt(run: str, workflow: str, step: str, attempt: int) -> None:
+    """Add an attempt of a step to every line of this task, for good: it does nothing else."""
+    _attempt.set((run, workflow, step, attempt))
+
+
+def _add_work(_logger: object, _method: str, event: Event) -> Event:
+    turn, attempt = _turn.get(), _attempt.get()
     if turn is not None:
         event.setdefault("bot", turn[0])
         event.setdefault("message_id", str(turn[1]))
+    if attempt is not None:
+        for name, value in zip(("run_id", "workflow", "step_id", "attempt"), attempt, strict=True):
+            event.setdefault(name, value)
     return event
 
 
@@ -202,7 +211,7 @@ def _one_line(_logger: object, _method: str, event: Event) -> Event:
 
 _FIELDS: list[Any] = [
     merge_contextvars,
-    _add_turn,
+    _add_work,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

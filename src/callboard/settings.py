@@ -126,7 +126,8 @@ class Workflows(Section, frozen=True, kw_only=True):
     """The files of config/workflows, and the runs of what was published."""
 
     auto_publish: Annotated[
-        bool, Setting("Whether files that changed are published at start, those of config/templates too.")
+        bool,
+        Setting("Whether files that changed are published at start and by a reload, config/templates too."),
     ] = True
     attempts_in_flight: Annotated[int, Positive, Setting("Attempts at once, of all runs together.")] = 100
     http_private: Annotated[

@@ -1,4 +1,4 @@
-"""A real server whose bots are changed while it runs, by its operator and by a watcher of files."""
+"""A real server whose files are changed while it runs, by its operator and by a watcher of files."""
 
 from __future__ import annotations
 
@@ -43,6 +43,42 @@ def project(tmp_path: Path, config: str = "") -> Path:
     return tmp_path
 
 
+ACTION = '''
+from pathlib import Path
+import msgspec
+from callboard import action
+
+class Nothing(msgspec.Struct):
+    pass
+
+@action("price")
+def price(_: Nothing) -> str:
+    """Says what it costs."""
+    Path(__file__).parent.with_name("tried").touch()
+    raise ConnectionError
+'''
+FLOW = """name: pricing
+output: "{{ steps.a.output }}"
+steps:
+  - id: a
+    uses: python
+    retry: {attempts: 20, delay: 200ms, factor: 1}
+    with: {action: price}
+"""
+LETTERS = "name: letters\ndocuments:\n  hello: {body: Good day}\n"
+
+
+def written(tmp_path: Path) -> tuple[Path, Path]:
+    """Write an action and a workflow that calls it."""
+    project(tmp_path)
+    for folder in ("actions", "config/workflows", "config/templates"):
+        (tmp_path / folder).mkdir()
+    file, flow = tmp_path / "actions" / "prices.py", tmp_path / "config" / "workflows" / "pricing.yaml"
+    file.write_text(ACTION)
+    flow.write_text(FLOW)
+    return file, flow
+
+
 def until(true: Callable[[], bool], within: float = 20.0) -> None:
     """Wait until something holds, which is so when another process has done it."""
     ends = time.monotonic() + within
@@ -68,12 +104,11 @@ def test_an_operator_reloads_what_changed_and_is_told_what_came_of_it(tmp_path: 
         assert asked(server, "a") == "OLD a1."
         file.write_text(NEW)
         assert asked(server, "b") == "OLD b2.", "nothing is loaded unless told"
-        nothing: dict[str, list[Any]] = {
-            "started": [],
-            "replaced": [],
-            "stopped": [],
-            "kept": [],
-            "faults": [],
+        nothing: dict[str, Any] = {
+            **{key: [] for key in ("started", "replaced", "stopped", "kept", "faults")},
+            "actions": {"added": [], "replaced": [], "gone": [], "kept": []},
+            "workflows": [],
+            "templates": [],
         }
         assert reload(server) == (0, {**nothing, "replaced": ["parrot"]})
         assert asked(server, "c") == "NEW c3."
@@ -93,6 +128,47 @@ def test_an_operator_reloads_what_changed_and_is_told_what_came_of_it(tmp_path: 
         until(lambda: json.loads(server.say("bots", "show", "parrot", "--json").stdout)["waiting"] == 0)
         rows = json.loads(server.say("audit", "local", "parrot", "--json").stdout)["data"]
         assert [row["body"]["text"] for row in rows if row["reply_to"] == sent["id"]] == ["OLD e5."]
+
+
+def test_actions_and_workflow_files_are_taken_while_the_server_runs(tmp_path: Path) -> None:
+    """A step that is tried again after the reload calls the new code; what has a fault stays as it was."""
+    file, flow = written(tmp_path)
+    with up(tmp_path) as server:
+        begun = server.say("run", "pricing", "--json")
+        assert begun.returncode == 0, begun.stderr
+        run = json.loads(begun.stdout)["run_id"]
+        until((tmp_path / "tried").exists)
+        file.write_text(ACTION.replace("raise ConnectionError", 'return "new"'))
+        code, told = reload(server)
+        assert (code, told["actions"]["replaced"], told["workflows"]) == (0, ["price"], [])
+        shown = server.say("runs", "watch", run)
+        assert shown.returncode == 0, shown.stderr
+        assert json.loads(server.say("runs", "show", run, "--json").stdout)["output"] == "new"
+
+        flow.write_text(FLOW.replace("action: price", "action: cost"))
+        (tmp_path / "actions" / "more.py").write_text(ACTION.replace('"price"', '"cost"'))
+        (tmp_path / "config" / "templates" / "letters.yaml").write_text(LETTERS)
+        code, told = reload(server)
+        assert (code, told["actions"]["added"], told["faults"]) == (0, ["cost"], [])
+        assert told["workflows"] == [{"name": "pricing", "version": 2}]
+        assert told["templates"] == [{"name": "letters", "version": 1}]
+
+        file.write_text("\n1 / 0\n")
+        flow.write_text(FLOW.replace("action: price", "action: prize"))
+        code, told = reload(server)
+        assert (code, told["actions"]["kept"], told["workflows"]) == (1, ["cost", "price"], [])
+        first, second = told["faults"]
+        assert (first["file"], first["line"]) == (str(file), 2)
+        assert (second["file"], second["line"]) == (str(flow), FLOW.count("\n"))
+        assert "ACTION_UNKNOWN" in second["message"]
+        (wrong,) = [
+            one for one in json.loads(server.say("doctor", "--json").stdout)["checks"] if not one["ok"]
+        ]
+        assert wrong["name"] == "actions"
+        assert f"{file}:2: ZeroDivisionError" in wrong["detail"]
+        people = server.say("bots", "reload")
+        assert f"{file}:2: ZeroDivisionError" in people.stdout
+        assert "actions left alone: cost, price" in people.stdout
 
 
 def test_a_watched_folder_is_loaded_again_at_each_change(tmp_path: Path) -> None:
@@ -122,6 +198,26 @@ def test_a_watched_folder_is_loaded_again_at_each_change(tmp_path: Path) -> None
         assert asked(server, "f") == "OLD f6!"
         server.process.terminate()
         assert server.process.wait(15) == 0
+
+
+def test_a_watched_project_takes_actions_and_workflow_files_at_each_change(tmp_path: Path) -> None:
+    """Each is logged: the version that a file made, and the action that is new or has a fault."""
+    file, flow = written(tmp_path)
+    with up(tmp_path, "--reload") as server:
+
+        def descriptions() -> list[str]:
+            listed = json.loads(server.say("workflow", "list", "--json").stdout)["data"]
+            return [one["description"] for one in listed]
+
+        def replaced() -> list[list[str]]:
+            return [line["replaced"] for line in server.lines() if line["event"] == "actions.reloaded"]
+
+        flow.write_text(FLOW.replace("name: pricing", "name: pricing\ndescription: Newer"))
+        until(lambda: descriptions() == ["Newer"])
+        file.write_text("1 / 0\n")
+        until(lambda: "actions.not_loaded" in server.events())
+        file.write_text(ACTION + "# again\n")
+        until(lambda: replaced()[-1:] == [["price"]])
 
 
 def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ OF_RUNS = (
     _broken(
         "an edge by needs counts as the route taken",
         "edges.py",
-        "taken = taken or edge.first\n",
-        "taken = True\n",
+        "taken = taken or (edge.first and holds)\n",
+        "taken = taken or holds\n",
     ),
     _broken(
         "a failure edge holds for a cancelled step",

@@ -12,16 +12,19 @@ import sqlite3
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.errors import WrongState
+from callboard.facts.crossings import Crossing
 from callboard.facts.events import (
     AttemptDue,
     AttemptRetried,
     Cancelled,
     StepActivated,
     StepCancelled,
+    StepCompleted,
     StepFailed,
     WorkflowRecovered,
     WorkflowStarted,
@@ -175,6 +178,36 @@ def test_what_is_to_be_tried_again_after_a_crash_is_ready() -> None:
         assert db.execute("SELECT step FROM workflow_queue").fetchall() == [("a",)]
         append(db, [again], len(before))
         assert db.execute("SELECT step FROM workflow_queue").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("starts", "opens", "left"),
+    [
+        (("a",), ("b",), []),
+        (("a",), ("b", "c"), ["c"]),
+        (("a",), ("c", "b"), ["c"]),
+        (("a", "b"), (), []),
+        (("a", "b"), ("c",), ["c"]),
+    ],
+)
+def test_of_a_step_that_ends_and_one_that_begins_the_others_stay_ready(
+    starts: tuple[str, ...], opens: tuple[str, ...], left: list[str]
+) -> None:
+    """The short way of `handed_on` is for the first case, and not for those like it."""
+    edges = tuple(Crossing(number, to, opens=True) for number, to in enumerate(opens))
+    with a_database() as db:
+        append(
+            db,
+            [WorkflowStarted("r", "any", 1, NOON, starts=starts), StepActivated("a", NOON, "core.echo")],
+            0,
+        )
+        append(db, [StepCompleted("a", NOON, edges=edges), StepActivated("b", NOON, "core.echo")], 2)
+        assert [step for (step,) in db.execute("SELECT step FROM workflow_queue")] == left
+        assert set(db.execute("SELECT step, status FROM workflow_steps")) == {
+            ("a", "completed"),
+            ("b", "running"),
+        }
+        assert rebuild(db) == []
 
 
 def test_a_step_that_was_ready_for_its_next_attempt_is_not_after_it_was_cancelled() -> None:

@@ -59,6 +59,25 @@ def test_context_is_on_every_line_inside_and_gone_after(lines: io.StringIO) -> N
     assert logs.correlation_id() is None
 
 
+async def test_an_attempt_is_on_every_line_of_its_task_and_on_no_other(lines: io.StringIO) -> None:
+    async def attempt() -> None:
+        logs.begin_attempt("r1", "sums", "add", 2)
+        log.info("inner")
+        await asyncio.to_thread(log.info, "thread", attempt=7)
+
+    await asyncio.create_task(attempt())
+    log.info("after")
+    inner, thread, after = read(lines)
+    assert (inner["run_id"], inner["workflow"], inner["step_id"], inner["attempt"]) == (
+        "r1",
+        "sums",
+        "add",
+        2,
+    )
+    assert (thread["run_id"], thread["attempt"]) == ("r1", 7)
+    assert "run_id" not in after
+
+
 async def test_context_of_one_task_does_not_reach_another(lines: io.StringIO) -> None:
     inside = asyncio.Event()
 

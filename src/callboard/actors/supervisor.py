@@ -23,7 +23,8 @@ Theory of operation
     help.
 
     Tells that the dead child had accepted and not handled go to its successor before anything newer. The one
-    message in hand when it died does not: it is what most likely killed it. It is logged.
+    message in hand when it died does not: it is what most likely killed it. It is logged. A subclass may hand
+    on what nobody would say again (`is_said_once`); if it kills each time, quarantine ends that.
 
     The death of a vital child is not mended here: other actors hold memory that only it could confirm. It is
     reported upward by `on_vital_death`, once, and ends the house.
@@ -222,12 +223,13 @@ class Supervisor(LoopActor[Request]):
 
     def _on_child_ended(self, record: _Record, ending: Ending) -> None:
         record.ref = None
-        if ending.in_hand:
-            kinds = [type(message).__name__ for message in ending.in_hand]
+        kept = [message for message in ending.in_hand if self.is_said_once(message)]
+        if lost := [message for message in ending.in_hand if not self.is_said_once(message)]:
+            kinds = [type(message).__name__ for message in lost]
             _log.warning("child.message_lost", child=record.child.name, in_hand=kinds)
         if record.state is State.STOPPING or self._stopping:
             return  # whoever closes it collects what is left
-        record.leftovers = ending.take_leftovers()
+        record.leftovers = kept + ending.take_leftovers()
         self._handle_end(record, ending.error)
 
     def _handle_end(self, record: _Record, error: BaseException | None) -> None:
@@ -248,6 +250,15 @@ class Supervisor(LoopActor[Request]):
         else:
             del self._records[child.name]
             self._report_leftovers(child.name, record.leftovers)
+        if error is not None:
+            self.child_fell(record.status())
+
+    def is_said_once(self, message: Any) -> bool:  # noqa: ARG002 - who overrides it looks at the message
+        """Whether a successor is handed what its predecessor died of: nobody would say it again."""
+        return False
+
+    def child_fell(self, child: ChildStatus) -> None:
+        """Do more about a child that died of an error; what follows for it is decided already."""
 
     def _restart_later(self, record: _Record) -> None:
         now = self.clock.monotonic()

@@ -38,7 +38,7 @@ MODULES = "callboard_bots"
 They may import from each other, and from a file whose name begins with _, which defines no bots.
 """
 
-_SIBLING = re.compile(rb"(?:callboard_bots\.|from\s+\.)([A-Za-z_]\w*)")
+_SIBLING = re.compile(rb"(?:callboard_(?:bots|actions)\.|from\s+\.)([A-Za-z_]\w*)")
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ class Library:
 
     def read(self) -> Found:
         """Import what changed since the last time, and return all that there is."""
-        files, shared = _digests(self._folder)
+        files, shared = digests(self._folder)
         same = {name for name, file in self._files.items() if files.get(name) == file.digest}
         keep = {f"{MODULES}.{name}" for name in same}
         if shared == self._shared:
@@ -139,8 +139,8 @@ def _twice(bots: Mapping[str, list[Loaded]], unclear: dict[str, Fault]) -> list[
 # ── what changed ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _digests(folder: Path) -> tuple[dict[str, bytes], bytes]:
-    """Return digests: of each file that may define bots, with all that it may import; of what is shared."""
+def digests(folder: Path) -> tuple[dict[str, bytes], bytes]:
+    """Return digests: of each file that defines things, with all that it may import; of what is shared."""
     texts: dict[str, bytes] = {}
     shared = hashlib.sha256(str(folder).encode())
     for file in sorted(folder.rglob("*.py")) if folder.is_dir() else []:
@@ -181,8 +181,11 @@ class _Fresh(importlib.machinery.SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the files of the folder."""
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the files of the folder that is imported under a name."""
+
+    def __init__(self, package: str) -> None:
+        self._inside = f"{package}."
 
     def find_spec(
         self,
@@ -190,7 +193,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None,
         target: types.ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
-        if path is None or not fullname.startswith(f"{MODULES}."):
+        if path is None or not fullname.startswith(self._inside):
             return None
         for folder in path:
             found = importlib.machinery.FileFinder(folder, (_Fresh, [".py"])).find_spec(fullname, target)
@@ -199,7 +202,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         return None
 
 
-_FINDER = _Finder()
+_FINDER = Finder(MODULES)
 
 
 def _imported() -> list[str]:

@@ -15,6 +15,7 @@ _LATER = "{{ }}"
 """Stands for steps of a body while parameters are read: they are no parameters, and were read already."""
 
 _TWO = 2
+_HALF = 0.5
 
 
 def check_parameters(level: Level, definition: Definition, catalogue: Catalogue, notes: Notes) -> None:
@@ -40,6 +41,7 @@ def check_parameters(level: Level, definition: Definition, catalogue: Catalogue,
         _bounds(level, number, step, definition, notes)
         if kind is not None and kind.consensus:
             _measured(step, level.place(number, "with", "answer"), notes)
+            _tied(step, level, number, notes)
         if step.consensus is not None:
             _consensus(step, kind, level.place(number, "consensus"), notes)
 
@@ -90,6 +92,24 @@ def _measured(step: Step, path: Path, notes: Notes) -> None:
     wrong = immeasurable(step.consensus or Consensus(), answer) if isinstance(answer, dict) else ""
     if wrong:
         notes.error(path, "WRONG_VALUE", wrong)
+
+
+def _tied(step: Step, level: Level, number: int, notes: Notes) -> None:
+    """Look whether those who disagree, half of them against the other half, would count as agreed."""
+    said, bots = step.consensus or Consensus(), step.with_.get("bots")
+    if said.metric != "percent" or said.threshold > _HALF or not isinstance(bots, list):
+        return
+    path = level.place(number, "consensus")
+    raters = step.with_.get("answers") or len(bots)
+    if not isinstance(raters, int) or raters % _TWO or "ties" in notes.source.node(path).items:
+        return
+    message = (
+        f"When half of the {raters} raters say one thing and half another, their agreement is 0.5, which "
+        f"meets the threshold of {said.threshold:g}: they count as agreed, and the one named first wins. "
+        "Write a threshold above 0.5, or ties: escalate with an adjudicator, or ties: first if that is meant."
+    )
+    where = (*path, "threshold") if step.consensus is not None else level.place(number, "with", "bots")
+    notes.warning(where, "TIE_AGREES", message)
 
 
 def _consensus(step: Step, kind: Kind | None, path: Path, notes: Notes) -> None:

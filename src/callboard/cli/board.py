@@ -12,7 +12,7 @@ from callboard.cli import DONE, FAILED, terminal
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
-    from callboard.company.roster import Reloaded as HouseReloaded
+    from callboard.reloading import Reloaded as HouseReloaded
     from callboard.web.client import Client
     from callboard.web.talk import BotAnswer, DeadLetterRow, ReaderRow, Reloaded, SubscriptionRow
 
@@ -216,9 +216,10 @@ def _reads(one: ReaderRow) -> str:
 
 @bots.command(name="reload")
 def reload_bots(*, place: Place = HERE) -> int:
-    """Load the files of bots/ and the tables [bots.NAME] again: bots that they change are replaced.
+    """Load bots, actions and workflow files again: what they change is replaced, all else is left alone.
 
-    All others are left alone. A bot whose file has a fault goes on with the code that it has, and the exit
+    That is bots/ with the tables [bots.NAME], actions/, and, unless workflows.auto_publish is off,
+    config/workflows and config/templates. What a file with a fault defines goes on as it was, and the exit
     code is 1.
     """
     with place.client() as client:
@@ -231,16 +232,24 @@ def reload_bots(*, place: Place = HERE) -> int:
 
 
 def reloaded(done: Reloaded | HouseReloaded) -> list[str]:
-    """Say what became of the bots, a line for each kind of change, as the server and the house say it."""
+    """Say what became of everything, a line for each kind of change, as the server and the house say it."""
+    actions = done.actions
     words = (
         ("started", done.started),
         ("replaced", done.replaced),
         ("absent, as their code is gone", done.stopped),
         ("left alone", done.kept),
+        ("actions added", actions.added),
+        ("actions replaced", actions.replaced),
+        ("actions gone", actions.gone),
+        ("actions left alone", actions.kept),
+        ("workflows published", [f"{one.name} {one.version}" for one in done.workflows or ()]),
+        ("templates published", [f"{one.name} {one.version}" for one in done.templates or ()]),
     )
     lines = [f"  {word}: {', '.join(names)}" for word, names in words if names]
+    what = "Bots and actions" if done.workflows is None else "Bots, actions and workflow files"
     faults = [f"  {one.file}{f':{one.line}' if one.line else ''}: {one.message}" for one in done.faults]
-    return ["The bots are loaded again.", *lines, *faults]
+    return [f"{what} are loaded again.", *lines, *faults]
 
 
 @bots.command(name="restart")

@@ -39,8 +39,8 @@ from callboard.cli import (
 from callboard.cli.place import HERE, Place
 
 if TYPE_CHECKING:
-    from callboard.company.roster import Reloaded
     from callboard.config import Config
+    from callboard.reloading import Reloaded
     from callboard.web.wire import BackupMade, DoctorReport, LogRow, Pruned
 
 
@@ -99,7 +99,7 @@ def up(
     log_format
         pretty, json, or auto: pretty on a terminal.
     reload
-        Load bots/ again whenever a file of it, or config/callboard.toml, changes; not actions/ and workflows.
+        Load all again whenever a file of bots/, actions/ or config/ changes: bots, actions, workflow files.
         For development; never in production, where a file that is half copied would be loaded: `callboard
         bots reload` does it when told.
     """
@@ -112,7 +112,7 @@ def up(
 
 
 def _reloaded(done: Reloaded, *, as_json: bool) -> None:
-    """Say what came of a change in bots/."""
+    """Say what came of a change in the files of the project."""
     if as_json:
         terminal.document(done)
     else:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+import types
+from collections.abc import Awaitable, Callable, Generator
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -300,6 +301,13 @@ def too_long(bot: str, seconds: float) -> HandlerTimeout:
 
 async def within(clock: Clock, seconds: float, awaited: Awaitable[T], late: CallboardError) -> T:
     """Await something for so long on our clock, then cancel it and raise `late`."""
+    began = clock.monotonic()
+    steps = awaited.__await__()
+    try:
+        waits_for = next(steps)
+    except StopIteration as done:  # it had nothing to wait for: no alarm could have rung meanwhile
+        at_once: T = done.value
+        return at_once
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("Only a task can wait.")
@@ -311,12 +319,28 @@ async def within(clock: Clock, seconds: float, awaited: Awaitable[T], late: Call
         expired = True
         task.cancel()
 
-    alarm = clock.call_at(clock.monotonic() + seconds, ring)
+    alarm = clock.call_at(began + seconds, ring)
     try:
-        return await awaited
+        return await _the_rest(steps, waits_for)
     except asyncio.CancelledError:
         if expired and task.uncancel() <= before:
             raise late from None
         raise
     finally:
         alarm.cancel()
+
+
+@types.coroutine
+def _the_rest(steps: Generator[Any, Any, T], waits_for: object) -> Generator[Any, Any, T]:
+    """Go on with something that was begun, and waits."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is for what waits
+            try:
+                waits_for = steps.throw(error)
+            except StopIteration as done:
+                came_to: T = done.value
+                return came_to
+        else:
+            return (yield from steps)

@@ -36,6 +36,7 @@ from callboard.folder import FolderLock
 from callboard.ids import Position, PrincipalId, Tenant
 from callboard.publish.library import Library
 from callboard.publish.publisher import Publisher
+from callboard.reloading import Reloading
 from callboard.runs.runs import Runs
 from callboard.store.port import Finding, Head, LogEntry, Pruned, Retention, Store
 from callboard.triggers.triggers import Triggers
@@ -54,6 +55,7 @@ RECORD_WITHIN = 5.0
 _DOWN = {State.QUARANTINED.value, State.BACKING_OFF.value}
 
 FIXES = {
+    "actions": "Mend the file in actions/, then: callboard bots reload.",
     "bots": "Mend the file in bots/, then: callboard bots reload, or callboard bots restart NAME.",
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
@@ -84,13 +86,15 @@ class FrontDesk:
         head: Head,
         bus: Bus,
         roster: Roster,
+        reloading: Reloading,
         runs: Runs,
         publisher: Publisher,
         library: Library,
         triggers: Triggers,
     ) -> None:
-        self.talk = TalkDesk(store, bus, roster)
+        self.talk = TalkDesk(store, bus, roster, reloading)
         self._roster = roster
+        self._tools = reloading.tools
         self.story = StoryDesk(store, publisher)
         self.runs = RunsDesk(store, runs, self.story)
         self.following = FollowingDesk(store, bus.board.onlookers)
@@ -194,6 +198,7 @@ class FrontDesk:
         return [
             Finding("actors", ok=not down, detail="; ".join(down) or f"{len(children)} running"),
             self._bots(),
+            self._actions(),
             self._aside(),
         ]
 
@@ -214,6 +219,13 @@ class FrontDesk:
         absent = [one.name for one in listed if one.state == "absent"]
         said = f"{len(listed)} on the board" + (f", absent: {', '.join(absent)}" if absent else "")
         return Finding("bots", ok=not down, detail="; ".join(down) or said)
+
+    def _actions(self) -> Finding:
+        """Say which files of actions could not be loaded."""
+        down = [f"not loaded: {fault}" for fault in self._tools.faults]
+        return Finding(
+            "actions", ok=not down, detail="; ".join(down) or f"{len(self._tools().actions)} loaded"
+        )
 
 
 def disk(folder: Path) -> Finding:

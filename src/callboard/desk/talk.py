@@ -21,6 +21,7 @@ from callboard.errors import NotFound, RecipientUnknown
 from callboard.facts.membership import matches
 from callboard.ids import LOCAL_USER, SYSTEM, BotName, ChannelName, MessageId, Position, PrincipalId
 from callboard.messages import Message, To
+from callboard.reloading import Reloading
 from callboard.spelling import no_such
 from callboard.store.port import Audited, AuditQuery, ChannelRow, DeadLetter, LogEntry, Store, Subscription
 from callboard.units import seconds
@@ -39,10 +40,11 @@ T = TypeVar("T")
 class TalkDesk:
     """What the house says of those who talk."""
 
-    def __init__(self, store: Store, bus: Bus, roster: Roster) -> None:
+    def __init__(self, store: Store, bus: Bus, roster: Roster, reloading: Reloading) -> None:
         self._store = store
         self._bus = bus
         self._roster = roster
+        self._reloading = reloading
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -236,17 +238,8 @@ class TalkDesk:
         return await self.bot(name)
 
     async def reload(self, principal: PrincipalId) -> talk.Reloaded:
-        done = await self._roster.reload(principal=principal)
-        faults = [
-            talk.BotFault(file=fault.file, line=fault.line, message=fault.message) for fault in done.faults
-        ]
-        return talk.Reloaded(
-            started=done.started,
-            replaced=done.replaced,
-            stopped=done.stopped,
-            kept=done.kept,
-            faults=faults,
-        )
+        done = await self._reloading.reload(principal=principal)
+        return msgspec.convert(done, talk.Reloaded, from_attributes=True)
 
     # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -208,20 +208,20 @@ def complete(work: Work, id_: str, outcome: Done) -> None:
         parentage.start_child(work, id_, step, outcome.child, waited=False)
     if outcome.links:
         work.emit(ResourcesLinked(id_, work.now, outcome.links, step.iteration, step.attempt))
-    made = events.StepCompleted(id_, work.now, output, step.iteration, step.attempt, bytes=size)
+    made = (id_, work.now, output, step.iteration, step.attempt)
     if state.bytes + size > work.limits.context:
-        work.emit(made)
+        work.emit(events.StepCompleted(*made, bytes=size))
         stopping.ruin(work, stopping.too_much(work), step=id_)
         return
     state.seen[id_] = entry("completed", step, attempt=step.attempt, output=output)
     again = look_back(work, planned, step)
     if again is not None and again.taken:
-        work.emit(msgspec.structs.replace(made, again=again))
+        work.emit(events.StepCompleted(*made, bytes=size, again=again))
         go_back(work, planned)
         return
     spread = Spread(work)
     edges = spread.ends(planned, "completed")
-    work.emit(msgspec.structs.replace(made, edges=edges, again=again))
+    work.emit(events.StepCompleted(*made, edges=edges, bytes=size, again=again))
     spread.skips()
 
 

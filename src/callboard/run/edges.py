@@ -101,30 +101,30 @@ class Spread:
 
     def ends(self, step: PlannedStep, outcome: Outcome) -> tuple[Crossing, ...]:
         """Look at the edges of a step that has ended. It must stand in the scope already."""
-        return tuple(self.cross(*looked) for looked in self._look(step, outcome))
-
-    def _look(self, step: PlannedStep, outcome: Outcome) -> Iterable[tuple[Edge, Result, str]]:
-        fits = _FITS[outcome]
-        work = self._work
         taken = False
+        crossed = []
         for edge in step.outgoing:
             if edge.first and taken:
-                yield edge, "unsatisfied", ""  # not looked at
+                crossed.append(self.cross(edge, "unsatisfied"))  # not looked at
                 continue
-            if edge.when not in fits:
-                reason = f"It is for {edge.when}, and the step {outcome}."
-                work.rule("edge", step.id, edge.target, edge.text, result=False, reason=reason)
-                yield edge, "unsatisfied", ""
-                continue
-            if edge.condition is None:
-                work.rule("edge", step.id, edge.target, "", result=True, reason=f"The step {outcome}.")
-                taken = taken or edge.first
-                yield edge, "satisfied", ""
-                continue
-            verdict = edge.condition.holds(work.scope(work.state.step(step.id)))
-            work.rule("edge", step.id, edge.target, edge.text, result=verdict.holds, reason=verdict.reason)
-            taken = taken or (edge.first and verdict.holds)
-            yield edge, "satisfied" if verdict.holds else "unsatisfied", verdict.reason
+            holds, reason = self._look(step, edge, outcome)
+            taken = taken or (edge.first and holds)
+            crossed.append(self.cross(edge, "satisfied" if holds else "unsatisfied", reason))
+        return tuple(crossed)
+
+    def _look(self, step: PlannedStep, edge: Edge, outcome: Outcome) -> tuple[bool, str]:
+        """Tell whether an edge is satisfied, and what its condition says of it."""
+        work = self._work
+        if edge.when not in _FITS[outcome]:
+            reason = f"It is for {edge.when}, and the step {outcome}."
+            work.rule("edge", step.id, edge.target, edge.text, result=False, reason=reason)
+            return False, ""
+        if edge.condition is None:
+            work.rule("edge", step.id, edge.target, "", result=True, reason=f"The step {outcome}.")
+            return True, ""
+        verdict = edge.condition.holds(work.scope(work.state.step(step.id)))
+        work.rule("edge", step.id, edge.target, edge.text, result=verdict.holds, reason=verdict.reason)
+        return verdict.holds, verdict.reason
 
     def doom(self, ids: Iterable[str], reason: str) -> None:
         """Have steps skipped, whatever leads to them."""

@@ -119,7 +119,8 @@ class RunActor(LoopActor[Message]):
         try:
             await patiently(self.clock, self._course.fold)
         except StreamNotFound:
-            return  # it never began: whoever asks is told
+            self.stop()  # it never began: whoever asks is told
+            return
         if self._course.state.ended or self._course.state.status == "crashed":
             self._rest()
             return

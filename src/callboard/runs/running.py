@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -332,10 +332,8 @@ class Running:
         try:
             work, secrets = self._crew.work(attempt, want.input)
             work.says = says
-            carry: Callable[[Work], Awaitable[Outcome]] = IN_TIME[kind]
-            outcome = await within(
-                self._crew.services.clock, want.timeout, _logged(attempt, carry, work), late
-            )
+            logs.begin_attempt(attempt.run, attempt.workflow, attempt.step, attempt.attempt)
+            outcome = await within(self._crew.services.clock, want.timeout, IN_TIME[kind](work), late)
         except HandlerTimeout as error:
             outcome = (
                 came_to(error, secrets) if error is not late else Retry(Failure("TIMEOUT", late.message))
@@ -359,14 +357,6 @@ def at_once(crew: Crew, kind: str, attempt: Attempt, want: commands.StartAttempt
         outcome = came_to(error)
         work.says.clear()
     return Ended((want.step, want.iteration, want.attempt), outcome, work.says)
-
-
-async def _logged(attempt: Attempt, carry: Callable[[Work], Awaitable[Outcome]], work: Work) -> Outcome:
-    # Bound for good: the task of an attempt does nothing else, and ends with it.
-    structlog.contextvars.bind_contextvars(
-        run_id=attempt.run, workflow=attempt.workflow, step_id=attempt.step, attempt=attempt.attempt
-    )
-    return await carry(work)
 
 
 def _secret(name: str) -> str:

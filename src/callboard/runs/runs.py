@@ -27,7 +27,7 @@ import msgspec
 import structlog
 
 from callboard import run as machine
-from callboard.actors.children import Child, Policy, State
+from callboard.actors.children import Child, ChildStatus, Policy, State
 from callboard.actors.directory import Directory
 from callboard.actors.runtime import Ref
 from callboard.actors.supervisor import Supervisor
@@ -45,9 +45,10 @@ from callboard.errors import (
     ShuttingDown,
 )
 from callboard.facts import encode
-from callboard.ids import Position, PrincipalId, TimerId
+from callboard.ids import Position, PrincipalId
 from callboard.run import commands
 from callboard.runs.deleting import delete
+from callboard.runs.fallen import Fallen, gone
 from callboard.runs.forks import Read, Wanted, of_bounded_size
 from callboard.runs.hearing_back import HearingBack
 from callboard.runs.occasion import Occasion
@@ -56,7 +57,7 @@ from callboard.runs.placing import write_down
 from callboard.runs.plans import Plans, check_input
 from callboard.runs.run import RunActor
 from callboard.runs.running import Crew
-from callboard.runs.runturn import RUN, Due, Waited
+from callboard.runs.runturn import Due, Waited
 from callboard.runs.runwords import Begin, Decide, Do, Look, Message, Rang, Standing
 from callboard.steps.approval import Word
 from callboard.store.changes import KeepKey
@@ -66,7 +67,6 @@ from callboard.store.runrows import UnendedRun
 
 PAGE = 100
 """Runs that are taken up at once at the start."""
-TIMERS_PAGE = 500
 PATIENCE = 60.0
 """Seconds that somebody waits for what he wants of a run: until it is committed, no attempt included."""
 BACKING_OFF = 0.1
@@ -114,6 +114,9 @@ class Runs(Supervisor):
         self._fresh: set[str] = set()
         self._errands: set[asyncio.Task[None]] = set()
         self._hearing_back = HearingBack(services, self.answered)
+        self._fallen = Fallen(
+            services, set_timer, self.rang, self.answered, self._run_errand, self.stop_child
+        )
 
     def as_child(self) -> Child:
         """Return the supervisor, to be kept alive."""
@@ -191,7 +194,10 @@ class Runs(Supervisor):
 
     async def do(self, id_: str, command: commands.Command, *, principal: PrincipalId) -> Standing:
         """Have a run pause, go on, end and so on; `WrongState` if it cannot from where it stands."""
-        return await self._ask(id_, Do(command, principal))
+        standing = await self._ask(id_, Do(command, principal))
+        if isinstance(command, commands.Resume):  # while it was set aside nobody was there to be told
+            self._fallen.look_again(id_)
+        return standing
 
     async def decide(
         self, wait: Waited, word: Word, *, by: str, comment: str, principal: PrincipalId
@@ -243,7 +249,7 @@ class Runs(Supervisor):
             try:
                 standing: Standing = await ref.ask(message, timeout=PATIENCE)
             except ActorStopped:
-                await _gone(ref)
+                await gone(ref)
                 if ref.ending is None or ref.ending.error is not None:
                     raise
             else:
@@ -294,8 +300,8 @@ class Runs(Supervisor):
             if ref is not None:
                 if ref.is_alive():
                     return ref
-                await _gone(ref)
-            elif state is State.QUARANTINED:
+                await gone(ref)
+            elif state is State.QUARANTINED and not self._fallen.is_setting_aside(id_):
                 return self.restart(id_)
             else:
                 await self.clock.sleep(BACKING_OFF)
@@ -305,6 +311,13 @@ class Runs(Supervisor):
         if ref is None:
             raise ActorError(f"Run {id_} could not be woken.", run=id_)
         return ref
+
+    def is_said_once(self, message: object) -> bool:
+        return isinstance(message, Rang)
+
+    def child_fell(self, child: ChildStatus) -> None:
+        if child.state is State.QUARANTINED:
+            self._fallen.set_aside(child.name, child.last_error or "")
 
     def _make(self, id_: str) -> RunActor:
         fresh = id_ in self._fresh
@@ -323,14 +336,8 @@ class Runs(Supervisor):
 
     async def _take_up(self) -> None:
         """Set the timers of all runs, and wake those that have something to do."""
-        store = self._services.store
         suspects = await self._suspects()
-        after: TimerId | None = None
-        while page := await patiently(self.clock, partial(store.timers, after, TIMERS_PAGE)):
-            for timer in page:
-                if timer.kind == RUN:
-                    self._set_timer(SetTimer(timer.id, timer.due_at, self.rang, timer))
-            after = page[-1].id
+        await self._fallen.set_timers()
         await self._one_by_one(suspects)
         begun, taken = Position(0), 0
         while not self._stopping and (runs := await self._stirring(begun)):
@@ -391,10 +398,3 @@ class Runs(Supervisor):
         self._hearing_back.close()
         for errand in self._errands:
             errand.cancel()
-
-
-async def _gone(ref: Ref[Any]) -> None:
-    """Wait until an actor that takes nothing more has ended."""
-    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    ref.when_ended(lambda _: None if gone.done() else gone.set_result(None))
-    await gone

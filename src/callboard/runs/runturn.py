@@ -190,9 +190,9 @@ class RunTurn:
             self.last = ref
         self._size += decision.size
         self.facts += decision.events
-        if decision.events:
-            self._said += [(one, sender, Ref(first), hops) for one in said or ()]
-            self._size += sum(len(one.json) for one in said or ())
+        if said and decision.events:
+            self._said += [(one, sender, Ref(first), hops) for one in said]
+            self._size += sum(len(one.json) for one in said)
         self._rule(decision.rulings, first)
         for want in decision.wants:
             self._want(want)

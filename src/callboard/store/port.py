@@ -649,10 +649,13 @@ class Store(TemplateReads, Protocol):
     async def prune(self, retention: Retention, *, dry_run: bool = False) -> Pruned:
         """Take away what is older than asked and needed by nobody, and give the room back to the disk."""
 
-    async def remove_stream(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> bool:
+    async def remove_stream(
+        self, stream: StreamId, *, dry_run: bool = False, tenant: Tenant = DEFAULT_TENANT
+    ) -> bool:
         """Take a stream that has ended away, with all that hangs on it.
 
         Tell whether it is gone: not if it goes on, or if something waits in it or has still to read its end.
+        With `dry_run` nothing is taken, and the answer is whether it would be.
         """
 
     async def backup(self, target: str) -> Copy:

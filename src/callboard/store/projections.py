@@ -57,7 +57,7 @@ from callboard.store.changes import (
     RemoveSketch,
     SketchWorkflow,
 )
-from callboard.store.run_projections import RUN_PROJECTIONS, net
+from callboard.store.run_projections import RUN_PROJECTIONS, handed_on, net
 from callboard.store.trigger_changes import MarkFired, PutTrigger, RetireTrigger, SwitchTrigger
 from callboard.templates.publishing import TemplateActivated, TemplatePublished, TemplateTaken
 from callboard.templates.rows import PutTemplate, PutTemplateFiled, PutTemplateVersion
@@ -229,7 +229,11 @@ def project_all(facts: Sequence[object], first: Position, stream: StreamId) -> S
     """Return changes that make the same rows as `project` of each fact; they were appended at once."""
     if len(facts) == 1:
         return project(facts[0], first, stream)
+    of_a_run = stream.startswith(RUN)
+    passed_on = handed_on(facts, first, stream[len(RUN) :]) if of_a_run else None
+    if passed_on is not None:
+        return passed_on
     found: list[Change] = []
     for number, fact in enumerate(facts):
         found += project(fact, Position(first + number), stream)
-    return net(found) if stream.startswith(RUN) else found
+    return net(found) if of_a_run else found

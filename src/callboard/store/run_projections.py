@@ -3,8 +3,8 @@
 Each fact says by itself what follows from it, without a look at those before it or at the plan, so rows can
 be made one fact at a time when they are made anew. Taken so, a step that ends puts into the queue what the
 next fact takes out. `net` leaves out what cancels, and makes one row of an attempt that begins and ends in
-the same append: the rows are the same, and fewer statements are said. That both ways agree is what a rebuild
-compares.
+the same append: the rows are the same, and fewer statements are said. `handed_on` is the short way there for
+the commonest append. That all ways agree is what a rebuild compares.
 
 A run's own row changes only when its state does, and not with each step: a chain of a thousand steps changes
 it twice.
@@ -206,6 +206,20 @@ RUN_PROJECTIONS: dict[type, Callable[[Any, Position, str], Changes]] = {
 
 
 # ── several at once ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def handed_on(facts: Sequence[object], first: Position, run: str) -> list[Change] | None:
+    """Return what `net` would leave, if a step ends and the only one that it opens begins: most appends."""
+    done, begun = facts if len(facts) == 2 else (None, None)  # noqa: PLR2004 - an end and a beginning
+    if not (isinstance(done, events.StepCompleted) and isinstance(begun, events.StepActivated)):
+        return None
+    if [edge.to for edge in done.edges if edge.opens] != [begun.step]:
+        return None
+    at = Position(first + 1)
+    return [
+        CompleteStep(run, done.step, done.iteration, done.attempt, first),
+        BeginAttempt(run, begun.step, begun.iteration, begun.attempt, at, at),
+    ]
 
 
 def net(changes: Sequence[Change]) -> list[Change]:

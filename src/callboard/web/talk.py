@@ -257,16 +257,35 @@ class BotList(Answer, frozen=True, kw_only=True):
     data: list[BotAnswer]
 
 
-class BotFault(Answer, frozen=True, kw_only=True):
-    """Something that keeps a bot from being loaded."""
+class FileFault(Answer, frozen=True, kw_only=True):
+    """Something that keeps what a file says from being loaded or published."""
 
     file: str
     line: int | None
     message: str
 
 
+class ActionsReloaded(Answer, frozen=True, kw_only=True):
+    """What became of the actions when their files were loaded again, by name."""
+
+    added: list[str]
+    replaced: list[str]
+    """Attempts that begin from now on call the new code."""
+    gone: list[str]
+    """A step that calls one fails."""
+    kept: list[str]
+    """Nothing changed, or a fault keeps them on the code that they had."""
+
+
+class FromFolder(Answer, frozen=True, kw_only=True):
+    """A workflow or a template that a file of the folder made another version of."""
+
+    name: str
+    version: int
+
+
 class Reloaded(Answer, frozen=True, kw_only=True):
-    """What became of the bots when their files were loaded again, by name."""
+    """What became of the bots when all files were loaded again, by name; and of all else."""
 
     started: list[str]
     replaced: list[str]
@@ -275,7 +294,13 @@ class Reloaded(Answer, frozen=True, kw_only=True):
     """Their code is gone: they are absent, and their messages wait."""
     kept: list[str]
     """Nothing changed, or a fault keeps them on the code that they had."""
-    faults: list[BotFault]
+    actions: ActionsReloaded
+    workflows: list[FromFolder] | None
+    """Those published because their file changed; null where `workflows.auto_publish` is off."""
+    templates: list[FromFolder] | None
+    """The same of templates."""
+    faults: list[FileFault]
+    """What is wrong with files of every sort; whatever they define goes on as it was."""
 
 
 # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────────

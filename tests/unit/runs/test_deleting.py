@@ -16,7 +16,7 @@ from callboard.errors import ConcurrencyConflict, KeyReused, NotFound, WrongStat
 from callboard.facts.events import run_stream
 from callboard.ids import Position
 from callboard.run import commands
-from callboard.stores.sqlite import SqliteStore
+from callboard.stores.sqlite import SqliteStore, retention
 from tests.unit.runs.house import ANN, house
 
 TEXT = """
@@ -82,6 +82,7 @@ async def test_a_run_whose_end_somebody_has_still_to_read_is_not_deleted(tmp_pat
         await journal.commit(turn)
         with pytest.raises(WrongState, match="has not read it"):
             await here.runs.delete(child.run, principal=ANN)
+        assert not [one for one in await here.store.log(Position(0), 1_000) if one.kind == "action"]
         turn = journal.turn()
         turn.change(CloseWait(wait))
         await journal.commit(turn)
@@ -117,3 +118,23 @@ async def test_a_run_that_is_deleted_while_it_decides_is_gone_and_says_so(
         assert isinstance(first, ConcurrencyConflict)
         assert all(isinstance(one, NotFound) for one in others)
         await here.asleep()
+
+
+async def test_a_death_before_a_run_is_gone_leaves_a_record_and_a_run_that_can_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> bool:
+        raise SystemError("killed")
+
+    async with house(tmp_path / "db", "name: w\nsteps:\n  - {id: a, uses: core.fail}\n") as here:
+        began = await here.start()
+        await here.comes_to(began.run, "failed")
+        with monkeypatch.context() as patch:
+            patch.setattr(retention, "take_stream", dies)
+            with pytest.raises(SystemError):
+                await here.runs.delete(began.run, principal=ANN)
+        entries = await here.store.log(Position(0), 1_000)
+        assert [one.type for one in entries if one.kind == "action"] == ["runs.delete"]
+        assert await here.status(began.run) == "failed"
+        await here.runs.delete(began.run, principal=ANN)
+        assert await here.store.run(began.run) is None

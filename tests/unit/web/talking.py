@@ -176,8 +176,18 @@ class MemoryTalk:
 
     async def reload(self, principal: PrincipalId) -> talk.Reloaded:
         await self.asked("reload", principal)
-        fault = talk.BotFault(file="bots/desk.py", line=3, message="SyntaxError: invalid syntax")
-        return talk.Reloaded(started=[], replaced=["clerk"], stopped=[], kept=["desk"], faults=[fault])
+        fault = talk.FileFault(file="bots/desk.py", line=3, message="SyntaxError: invalid syntax")
+        actions = talk.ActionsReloaded(added=[], replaced=["price"], gone=[], kept=[])
+        return talk.Reloaded(
+            started=[],
+            replaced=["clerk"],
+            stopped=[],
+            kept=["desk"],
+            actions=actions,
+            workflows=[talk.FromFolder(name="claims", version=2)],
+            templates=None,
+            faults=[fault],
+        )
 
     async def dead_letters(self, bot: str | None, after: str | None, limit: int) -> talk.DeadLetters:
         await self.asked("dead", bot, after, limit)

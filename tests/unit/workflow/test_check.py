@@ -53,6 +53,29 @@ def test_a_fault_is_a_sentence(case: Case) -> None:
         assert fault.column >= 1
 
 
+@pytest.mark.parametrize(
+    ("consensus", "with_"),
+    [
+        ("threshold: 0.51", "bots: [a, b]"),
+        ("ties: first", "bots: [a, b]"),
+        ("ties: escalate, adjudicator: c", "bots: [a, b]"),
+        ("metric: cohen", "bots: [a, b]"),
+        ("threshold: 0.5", "bots: [a, b, c]"),
+        ("threshold: 0.5", "bots: [a, b], answers: 1"),
+        ("threshold: 0.5", "bots: [a, b], answers: '{{ trigger.n }}'"),
+        ("threshold: 0.5", "bots: '{{ trigger.bots }}'"),
+        ("threshold: 0.5", "bots: a"),
+    ],
+)
+def test_a_tie_that_is_meant_or_cannot_meet_the_threshold_is_not_warned_of(
+    consensus: str, with_: str
+) -> None:
+    text = step(
+        f"consensus: {{{consensus}}}\n    with: {{{with_}, question: x, answer: {{text: true}}}}", "ask"
+    )
+    assert [fault for fault in check(text) if fault.code == "TIE_AGREES"] == []
+
+
 def test_all_faults_are_told_at_once_and_in_the_order_of_the_file() -> None:
     text = (
         "name: A\nbogus: 1\n"

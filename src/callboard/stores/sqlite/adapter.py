@@ -345,10 +345,10 @@ class SqliteStore(RunReads, TemplateReads, Overhears):
     async def prune(self, wanted: Retention, *, dry_run: bool = False) -> Pruned:
         return await retention.prune(self._write, wanted, self._clock.now(), dry_run=dry_run)
 
-    async def remove_stream(self, stream: StreamId, *, tenant: Tenant = DEFAULT_TENANT) -> bool:
-        while (taken := await self._write(retention.take_parts, tenant, stream)) > 0:
-            pass
-        return not taken and await self._write(retention.take_stream, tenant, stream)
+    async def remove_stream(
+        self, stream: StreamId, *, dry_run: bool = False, tenant: Tenant = DEFAULT_TENANT
+    ) -> bool:
+        return await retention.remove(self._write, tenant, stream, dry_run=dry_run)
 
     async def backup(self, target: str) -> Copy:
         return await self._read_aside(backup.copy, Path(target))

@@ -139,11 +139,25 @@ def take_streams(db: sqlite3.Connection, bounds: Bounds, last: Taken, *, dry_run
     return taken
 
 
+async def remove(write: Write, tenant: str, stream: str, *, dry_run: bool) -> bool:
+    """Take one stream with its parts, or tell whether it could be taken."""
+    if dry_run:
+        return bool(await write(is_over, tenant, stream))
+    while (taken := await write(take_parts, tenant, stream)) > 0:
+        pass
+    return not taken and bool(await write(take_stream, tenant, stream))
+
+
+def is_over(db: sqlite3.Connection, tenant: str, stream: str) -> bool:
+    """Tell whether a stream has ended and nobody needs it."""
+    return db.execute(QUERIES.stream_is_over, (EVERYTHING, tenant, stream)).fetchone() is not None
+
+
 def take_stream(db: sqlite3.Connection, tenant: str, stream: str) -> bool:
     """Take one stream if it has ended and nobody needs it; tell whether it was taken."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        over = db.execute(QUERIES.stream_is_over, (EVERYTHING, tenant, stream)).fetchone() is not None
+        over = is_over(db, tenant, stream)
         if over:
             _take_stream(db, tenant, stream)
         db.execute("COMMIT")
@@ -158,7 +172,7 @@ def take_parts(db: sqlite3.Connection, tenant: str, stream: str) -> int:
         return 0
     db.execute("BEGIN IMMEDIATE")
     try:
-        if db.execute(QUERIES.stream_is_over, (EVERYTHING, tenant, stream)).fetchone() is None:
+        if not is_over(db, tenant, stream):
             return 0
         parts = db.execute(QUERIES.parts_of, (tenant, stream[len(RUN) :], STREAMS_AT_ONCE)).fetchall()
         if any(ended_at is None for _, ended_at in parts):

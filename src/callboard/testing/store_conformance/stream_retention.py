@@ -124,6 +124,8 @@ class StreamRetentionCases(CasesOnABoard):
         await board.append(OLD, Noted("is another's"), Closed(), tenant=THEIRS)
         assert not await board.store.remove_stream(STREAM)
         assert not await board.store.remove_stream(NEEDED)
+        assert not await board.store.remove_stream(NEEDED, dry_run=True)
+        assert await board.store.remove_stream(OLD, dry_run=True)
         assert await board.store.remove_stream(OLD)
         assert not await board.store.remove_stream(OLD)
         assert await board.store.events(OLD, Version(0), 10) == []

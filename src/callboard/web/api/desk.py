@@ -72,7 +72,7 @@ class Talk(Protocol):
         """Let a bot that was set aside work again."""
 
     async def reload(self, principal: PrincipalId) -> talk.Reloaded:
-        """Load the files of bots again."""
+        """Load the files of bots, actions and workflows again."""
 
     async def dead_letters(self, bot: str | None, after: str | None, limit: int) -> talk.DeadLetters:
         """Return dead letters that were not redriven, of one bot or of all."""

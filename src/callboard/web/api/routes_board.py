@@ -60,7 +60,7 @@ async def restart_bot(call: Call[None, None]) -> talk.BotDetail:
 
 
 async def reload_bots(call: Call[None, None]) -> talk.Reloaded:
-    """Load the files of bots again."""
+    """Load the files of bots, actions and workflows again."""
     return await call.desk.talk.reload(call.principal)
 
 
@@ -175,7 +175,7 @@ BOARD: tuple[Route, ...] = (
         verb="POST",
         path=f"{wire.API}/bots/reload",
         name="reloadBots",
-        summary="Load the files of bots again; those whose code changed are replaced, all others left alone",
+        summary="Load bots, actions and workflow files again; what changed is replaced, all else left alone",
         handler=reload_bots,
         answer=talk.Reloaded,
         scope="admin",
