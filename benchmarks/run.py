@@ -248,6 +248,7 @@ def main() -> int:
     """Measure everything, and write it down."""
     told = options()
     chosen = [name for name in EXCHANGES if told.exchange in {None, name}]
+    told.out.mkdir(parents=True, exist_ok=True)  # before the minutes that would be lost
     bench = Bench(shlex.split(told.callboard), installed(), told.folder.resolve(), told.seconds)
     alone: Document = {}
     try:
