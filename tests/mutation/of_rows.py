@@ -91,9 +91,9 @@ OF_ROWS = (
     ),
     Mutation(
         "two that publish at once both have the last word",
-        "publish/shelf.py",
-        "            except ConcurrencyConflict:\n                continue\n",
-        "            except ConcurrencyConflict:\n                return done\n",
+        "publish/agreed.py",
+        "        except ConcurrencyConflict:\n            continue\n",
+        "        except ConcurrencyConflict:\n            pass\n",
         PUBLISHER,
     ),
     Mutation(

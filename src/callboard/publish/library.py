@@ -14,14 +14,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from callboard.actors.journal import Journal
-from callboard.errors import CallboardError, ConcurrencyConflict, NotFound, StreamNotFound, VersionAltered
+from callboard.errors import CallboardError, NotFound, VersionAltered
 from callboard.facts.publishing import Published
-from callboard.ids import DEFAULT_TENANT, SYSTEM, PrincipalId, Tenant, Version
+from callboard.ids import DEFAULT_TENANT, SYSTEM, PrincipalId, Tenant
+from callboard.publish.agreed import agreed
 from callboard.publish.publisher import FromFile, texts_in
 from callboard.spelling import no_such
 from callboard.store.port import Store
@@ -90,25 +93,18 @@ class Library:
         self, definition: TemplateDefinition, principal: PrincipalId, tenant: Tenant, *, filed: bool = False
     ) -> Published:
         """See that a template is a version; once more if somebody else did something meanwhile."""
-        name, stream = definition.name, template_stream(definition.name)
-        while True:
-            try:
-                expected = (await self._store.stream(stream, tenant=tenant)).version
-            except StreamNotFound:
-                expected = Version(0)
+        name = definition.name
+
+        async def decide() -> tuple[Published, Sequence[msgspec.Struct]]:
             standing = await self._store.template(name, tenant=tenant)
             same = await self._store.template_like(name, checksum(definition), tenant=tenant)
-            done, facts = (publish_file if filed else publish)(definition, standing, same)
-            if not facts:
-                return done
-            turn = self._journal.turn(principal=principal, tenant=tenant)
-            turn.append(stream, KIND, facts, expected=expected)
-            try:
-                await self._journal.commit(turn)
-            except ConcurrencyConflict:
-                continue
+            return (publish_file if filed else publish)(definition, standing, same)
+
+        parts = self._store, self._journal, template_stream(name), KIND
+        done, facts = await agreed(*parts, decide, principal=principal, tenant=tenant)
+        if facts:
             _log.info("template.published", template=name, version=done.version, created=done.created)
-            return done
+        return done
 
     # ── what was published ───────────────────────────────────────────────────────────────────────────────
 

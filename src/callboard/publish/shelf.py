@@ -19,9 +19,9 @@ from typing import TypeVar
 import structlog
 
 from callboard.actors.journal import Journal
-from callboard.errors import ConcurrencyConflict, StreamNotFound
 from callboard.facts.publishing import KIND, Standing, WorkflowFact, workflow_stream
-from callboard.ids import PrincipalId, Tenant, Version
+from callboard.ids import PrincipalId, Tenant
+from callboard.publish.agreed import agreed
 from callboard.store.port import Store
 
 T = TypeVar("T")
@@ -44,27 +44,19 @@ class Shelf:
 
     async def change(self, name: str, decide: Decide[T], *, principal: PrincipalId, tenant: Tenant) -> T:
         """Do to a workflow what was decided; once more if somebody else did something meanwhile."""
-        stream = workflow_stream(name)
-        while True:
-            try:
-                expected = (await self._store.stream(stream, tenant=tenant)).version
-            except StreamNotFound:
-                expected = Version(0)
-            done, facts = await decide(await self.standing(name, tenant))
-            if not facts:
-                return done
-            turn = self._journal.turn(principal=principal, tenant=tenant)
-            turn.append(stream, KIND, facts, expected=expected)
-            try:
-                await self._journal.commit(turn)
-            except ConcurrencyConflict:
-                continue
+
+        async def now() -> tuple[T, Sequence[WorkflowFact]]:
+            return await decide(await self.standing(name, tenant))
+
+        parts = self._store, self._journal, workflow_stream(name), KIND
+        done, facts = await agreed(*parts, now, principal=principal, tenant=tenant)
+        if facts:
             _log.info("workflow.changed", workflow=name, facts=[type(fact).__name__ for fact in facts])
             for witness in self.witnesses:
                 doing = witness(name, tenant)
                 if doing is not None:
                     await doing
-            return done
+        return done
 
     async def standing(self, name: str, tenant: Tenant) -> Standing:
         """Return how a workflow stands."""

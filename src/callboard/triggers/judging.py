@@ -7,22 +7,16 @@ no, and says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import msgspec
 
-from callboard.checking.schemas import misfits
 from callboard.errors import ExpressionFailed, Unencodable
 from callboard.planning.plan import Plan
 from callboard.run.work import plain
+from callboard.steps.callee import Callee
 from callboard.triggers.entries import Entry
-from callboard.workflow import path_text
-
-MOST_MISFITS = 5
-"""Faults of an input that are told at once."""
 
 
 class Passed(msgspec.Struct, frozen=True):
@@ -62,9 +56,5 @@ def judge(entry: Entry, event: object, now: datetime) -> Passed | Refused:
 
 
 def _fits(plan: Plan, trigger: object) -> Passed | Refused:
-    if isinstance(plan.input, Mapping):
-        found = list(islice(misfits(trigger, dict(plan.input)), MOST_MISFITS))
-        if found:
-            told = "; ".join(f"{path_text(('input', *path))}: {message}" for path, message in found)
-            return Refused("INPUT_REFUSED", f"This is no input of the workflow {plan.name}: {told}.")
-    return Passed(trigger)
+    wrong = Callee.of(plan, 0).refuses(trigger)
+    return Refused("INPUT_REFUSED", wrong) if wrong else Passed(trigger)
