@@ -164,6 +164,14 @@ def _alone(alone: Mapping[str, Any]) -> list[str]:
             f"({one['spread']['low']:.2f} to {one['spread']['high']:.2f}), "
             f"{one['median_ended']:.2f} s until all have ended; SQLite alone {one['raw']:.2f} s"
         )
+    for name, one in alone.get("sleeping", {}).items():
+        each = "-" if one["memory_bytes_each"] is None else _number(one["memory_bytes_each"])
+        lines.append(
+            f"- sleeping.{name}: opened in {one['open_ms']:.0f} ms ({one['open_empty_ms']:.0f} with none), "
+            f"{each} bytes of memory and {_number(one['file_bytes_each'])} on disk for each, "
+            f"{one['processor_percent']:.2f}% of a core while nothing happens "
+            f"({one['processor_empty_percent']:.2f}% with none)"
+        )
     for what, rows in alone.get("growth", {}).items():
         lines += [
             *("", f"| {what} | a second | file MB | bytes each | memory MB | opening ms |"),

@@ -3,7 +3,8 @@
 Callboard is asked by its own command; the peers run in an environment of their own, made here at the first
 call. The rounds alternate (Callboard, one peer, the next, Callboard again, and so on), so that a machine that
 slows down slows down all of them. A peer that cannot be installed or run is written down with the reason.
-What nobody else is asked, Callboard is asked alone at the end: recovery, folded steps, and how cost grows.
+What nobody else is asked, Callboard is asked alone at the end: folded steps, recovery, runs that sleep, and
+how cost grows.
 """
 
 # ruff: noqa: INP001 - the programs of this folder are started one by one, each in an environment of its own
@@ -31,7 +32,7 @@ from peers import HERE, PEERS, FailedError, anonymous, command, installed, reaso
 from results import BARE, Document, System, only_raw, page, without_raw
 
 CALLBOARD = HERE.parent / ".venv" / "bin" / "callboard"
-ALONE = ("steps.runs_100_folded", "recovery", "growth")
+ALONE = ("steps.runs_100_folded", "recovery", "sleeping", "growth")
 """What Callboard measures beside no other."""
 
 BARE_COMMITS = 50

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from callboard.bench import CROWDS, EXCHANGES, LEVELS, growth, messages, raw, recovery, run, steps
+from callboard.bench import CROWDS, EXCHANGES, LEVELS, growth, messages, raw, recovery, run, sleeping, steps
 from callboard.errors import BadInput
 from callboard.ids import Position
 
@@ -35,7 +35,7 @@ def test_the_raw_limit_writes_the_same_rows(tmp_path: Path) -> None:
 def test_the_report_has_every_figure_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripts read them, so a name does not change; and nothing stays in the folder."""
     monkeypatch.setitem(CROWDS, "runs_1000", steps.Crowd(10))  # the name counts here, and not the time
-    report = msgspec.to_builtins(run(tmp_path, seconds=0.02, rounds=1, crowd=30))
+    report = msgspec.to_builtins(run(tmp_path, seconds=0.02, rounds=1, crowd=30, asleep=40))
     assert list(report["journal"]) == list(LEVELS)
     assert list(LEVELS) == ["callers_1", "callers_10", "callers_100", "callers_1000"]
     assert list(report["messages"]) == list(EXCHANGES)
@@ -43,6 +43,7 @@ def test_the_report_has_every_figure_by_its_name(tmp_path: Path, monkeypatch: py
     assert list(report["steps"]) == list(CROWDS)
     assert list(CROWDS) == ["runs_1", "runs_100", "runs_1000", "runs_100_folded"]
     assert list(report["recovery"]) == ["runs_30_s"]
+    assert list(report["sleeping"]) == ["runs_40"]
     assert report["growth"] == {}
     levels = [figures for kind in ("journal", "messages", "steps") for figures in report[kind].values()]
     assert {figures["unit"] for figures in levels} == {"turns/s", "messages/s", "deliveries/s", "steps/s"}
@@ -66,6 +67,27 @@ def test_recovery_tells_seconds_and_how_far_the_rounds_lay_apart(tmp_path: Path)
     assert 0 < one.raw <= one.spread_raw.high
     assert one.ratio > 0
     assert recovery.CROWD == 10_000
+
+
+def test_what_sleeping_runs_cost_stands_beside_the_same_house_with_none(tmp_path: Path) -> None:
+    """Ten thousand unless told otherwise; each file is opened by a process of its own."""
+    one = run(tmp_path, only="sleeping", seconds=0.05, rounds=2, asleep=50).sleeping["runs_50"]
+    assert (one.count, one.rounds) == (50, 2)
+    assert 0 < one.spread_open_ms.low <= one.open_ms <= one.spread_open_ms.high
+    assert one.open_empty_ms > 0
+    assert one.file_bytes_each > 100, "the rows of the runs are there"
+    assert 0 <= one.processor_percent <= one.spread_processor_percent.high < 100
+    assert sleeping.ASLEEP == 10_000
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_runs_that_do_not_sleep_are_no_figure(tmp_path: Path) -> None:
+    """A house of which some have ended would be smaller."""
+    file = tmp_path / "asleep.db"
+    await sleeping.fill(file, 3)
+    sleeping.must_sleep(file, 3)
+    with pytest.raises(RuntimeError, match="3 of 7 runs are asleep"):
+        sleeping.must_sleep(file, 7)
 
 
 def test_growth_is_measured_where_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,11 +115,10 @@ async def test_each_message_that_counts_is_on_disk_and_said_again(tmp_path: Path
     """The deliveries of a round are in its file, and the raw limit leaves the same rows behind."""
     exchange = EXCHANGES[name]
     one = await messages.measure(tmp_path, exchange, 0.02)
-    kept = [turn for turns in one.kept.counted for turn in turns]
     due = len(one.latencies) * exchange.deliveries
     assert due > 0
-    assert sum(one.batches) == len(kept)
-    assert sum(1 for turn in kept for _ in messages.handled(turn)) == due
+    assert sum(one.batches) == one.kept.turns
+    assert one.kept.done == due
     assert raw.replay(tmp_path, one.kept.before, one.kept.counted) > 0
     ours, theirs = (_rows(tmp_path / file) for file in ("messages.db", "raw.db"))
     assert ours == theirs
@@ -109,11 +130,10 @@ async def test_each_step_that_counts_is_on_disk_and_said_again(tmp_path: Path, n
     """The steps of a round are in its file, and the raw limit leaves the same rows behind."""
     crowd = msgspec.structs.replace(CROWDS[name], runs=min(CROWDS[name].runs, 20))
     one = await steps.measure(tmp_path, crowd, 0.02)
-    kept = [turn for turns in one.kept.counted for turn in turns]
     assert len(one.runs) >= crowd.runs
-    assert len(one.latencies) == len(one.runs) * steps.STEPS == steps.completed(kept)
-    assert sum(one.batches) == len(kept)
-    assert crowd.folded or len(kept) > len(one.latencies)  # a commit for each step
+    assert len(one.latencies) == len(one.runs) * steps.STEPS == one.kept.done
+    assert sum(one.batches) == one.kept.turns
+    assert crowd.folded or one.kept.turns > len(one.latencies)  # a commit for each step
     assert raw.replay(tmp_path, one.kept.before, one.kept.counted) > 0
     tables = ("workflow_events", "workflow_runs", "workflow_steps", "streams")
     ours, theirs = (_rows(tmp_path / file, tables) for file in ("steps.db", "raw.db"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from callboard import config
 from callboard.app import Callboard
 from callboard.checking import accept
 from callboard.desk.workflows import WorkflowsDesk
-from callboard.errors import Conflict, KindUnavailable, NotFound, WorkflowInvalid
+from callboard.errors import Conflict, DiskFull, KindUnavailable, NotFound, WorkflowInvalid
 from callboard.facts.publishing import Published
 from callboard.ids import Tenant
 from callboard.planning.catalogue import catalogue
@@ -21,6 +22,7 @@ from callboard.publish.publisher import Publisher
 from callboard.store.port import Store
 from callboard.store.runrows import VersionRow
 from callboard.web.workflows import WorkflowsQuery
+from tests.faulty import Disk, disk_error, faulty_store
 from tests.unit.company.stage import stage
 
 TIDY = """
@@ -143,6 +145,21 @@ async def test_a_folder_is_published_where_it_changed(shelf: Shelf, tmp_path: Pa
     assert told["other.json"].published == Published("other", 2, created=True, activated=True)
     assert await shelf.versions() == [(1, True)]
     assert await shelf.publisher.publish_folder(tmp_path / "nowhere") == []
+
+
+async def test_a_disk_that_fails_is_no_fault_of_a_file(tmp_path: Path) -> None:
+    """The start or the reload is refused; else the file would be passed over until somebody changes it."""
+    files, disk = tmp_path / "files", Disk()
+    files.mkdir()
+    (files / "tidy.yaml").write_text(TIDY)
+    async with stage(tmp_path / "db", store=faulty_store(tmp_path / "db", disk)) as here:
+        publisher = Publisher(here.store, here.company.services.journal, catalogue)
+        disk.break_at("INSERT", error=disk_error(sqlite3.SQLITE_FULL, "SQLITE_FULL"))
+        with pytest.raises(DiskFull):
+            await publisher.publish_folder(files)
+        disk.mend()
+        (found,) = await publisher.publish_folder(files)
+        assert found.published == Published("tidy", 1, created=True, activated=True)
 
 
 async def test_two_files_cannot_publish_one_workflow(shelf: Shelf, tmp_path: Path) -> None:

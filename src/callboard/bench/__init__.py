@@ -7,13 +7,13 @@ median of the rounds, with the lowest and the highest beside it.
 
 In reading order: `workload` (what is written), `journal` (turns, through the journal alone), `house` (all of
 it but the door), `messages` (from send to the recipient's commit), `steps` (runs), `recovery` and
-`interrupted` (runs whose process was killed), `growth` (what size costs), `raw` (past the house), `measures`
-(all of them by name), `rounds`, `report`.
+`interrupted` (runs whose process was killed), `growth` (what size costs), `sleeping` (what runs cost that
+wait), `raw` (past the house), `measures` (all of them by name), `rounds`, `report`.
 """
 
 from callboard.bench.measures import LEVELS
 from callboard.bench.messages import EXCHANGES
-from callboard.bench.report import Figures, Grown, Recovery, Report, StepFigures
+from callboard.bench.report import Figures, Grown, Recovery, Report, Sleeping, StepFigures
 from callboard.bench.rounds import run
 from callboard.bench.steps import CROWDS
 
@@ -25,6 +25,7 @@ __all__ = [
     "Grown",
     "Recovery",
     "Report",
+    "Sleeping",
     "StepFigures",
     "run",
 ]

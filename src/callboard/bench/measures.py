@@ -1,6 +1,6 @@
 """All that there is to measure, by name: how one round of it is taken, and what its rounds come to.
 
-    callers_100  messages.pairs_100  steps.runs_100  recovery.runs_10000_s  growth.runs
+    callers_100  messages.pairs_100  steps.runs_100  recovery.runs_10000_s  sleeping.runs_10000  growth.runs
 
 Rounds of ours and of the raw limit alternate, each in a new folder of its own.
 """
@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from callboard.app import new_loop
-from callboard.bench import growth, journal, messages, raw, recovery, steps
-from callboard.bench.report import Figures, Grown, Recovery, Round, Spread, StepFigures
+from callboard.bench import growth, journal, messages, raw, recovery, sleeping, steps
+from callboard.bench.report import Figures, Grown, Recovery, Round, Sleeping, Spread, StepFigures
 
 LEVELS = {"callers_1": 1, "callers_10": 10, "callers_100": 100, "callers_1000": 1_000}
-MESSAGES, STEPS, RECOVERY, GROWTH = "messages.", "steps.", "recovery.", "growth."
+MESSAGES, STEPS, RECOVERY, SLEEPING = "messages.", "steps.", "recovery.", "sleeping."
+GROWTH = "growth."
 """Stand before the names of what is measured of each, where one measure among all is named."""
 
 
@@ -34,6 +35,8 @@ class Told(msgspec.Struct, frozen=True):
     rounds: int
     crowd: int
     """How many runs a death interrupts."""
+    asleep: int
+    """How many runs wait on disk."""
     progress: Callable[[str], None]
 
 
@@ -41,7 +44,7 @@ Measure = Callable[[Told], Any]
 T = TypeVar("T")
 
 
-def measures(crowd: int) -> dict[str, Measure]:
+def measures(crowd: int, asleep: int) -> dict[str, Measure]:
     """Return all that there is to measure."""
     found: dict[str, Measure] = {}
     for name, callers in LEVELS.items():
@@ -51,6 +54,7 @@ def measures(crowd: int) -> dict[str, Measure]:
     for name, runs in steps.CROWDS.items():
         found[STEPS + name] = partial(_crowd, STEPS + name, runs)
     found[f"{RECOVERY}runs_{crowd}_s"] = partial(_recovery, f"{RECOVERY}runs_{crowd}_s")
+    found[f"{SLEEPING}runs_{asleep}"] = partial(_sleeping, f"{SLEEPING}runs_{asleep}")
     return found | {GROWTH + what: partial(_growth, what) for what in growth.GROWING}
 
 
@@ -65,9 +69,8 @@ def _level(name: str, callers: int, told: Told) -> Figures:
 def _exchange(name: str, exchange: messages.Exchange, told: Told) -> Figures:
     def take(folder: Path) -> tuple[Round, float]:
         one = _on_a_loop(messages.measure(folder, exchange, told.seconds))
-        handled = sum(1 for turns in one.kept.counted for turn in turns for _ in messages.handled(turn))
         took = raw.replay(folder, one.kept.before, one.kept.counted)
-        return Round(one.per_s, one.latencies, one.batches), handled / took
+        return Round(one.per_s, one.latencies, one.batches), one.kept.done / took
 
     unit = "deliveries/s" if exchange.channel else "messages/s"
     return Figures(**_figures(unit, _rounds(name, told, take)))
@@ -81,9 +84,8 @@ def _crowd(name: str, crowd: steps.Crowd, told: Told) -> StepFigures:
         one = _on_a_loop(steps.measure(folder, crowd, told.seconds))
         per_s.append(one.runs_per_s)
         lasted.extend(one.runs)
-        done = sum(steps.completed(turns) for turns in one.kept.counted)
         took = raw.replay(folder, one.kept.before, one.kept.counted)
-        return Round(one.per_s, one.latencies, one.batches), done / took
+        return Round(one.per_s, one.latencies, one.batches), one.kept.done / took
 
     figures = _figures("steps/s", _rounds(name, told, take))
     return StepFigures(
@@ -116,6 +118,40 @@ def _recovery(name: str, told: Told) -> Recovery:
         spread=_spread(begun, 3),
         spread_ended=_spread(ended, 3),
         spread_raw=_spread(limits, 3),
+    )
+
+
+def _sleeping(name: str, told: Told) -> Sleeping:
+    told.progress(f"{name}: runs are put to sleep")
+    with tempfile.TemporaryDirectory(dir=told.place) as made:
+        full, empty = Path(made) / "asleep.db", Path(made) / "empty.db"
+        sleeping.prepare(full, told.asleep)
+        sleeping.prepare(empty, 0)
+
+        def take(_: Path) -> tuple[sleeping.Idle, sleeping.Idle]:
+            return sleeping.measure(full, told.seconds), sleeping.measure(empty, told.seconds)
+
+        rounds = _rounds(name, told, take)
+        size = full.stat().st_size - empty.stat().st_size
+    ours, none = [one for one, _ in rounds], [one for _, one in rounds]
+    opened, used = [one.open_s * 1e3 for one in ours], [one.processor * 100 for one in ours]
+    held = [one.memory_bytes for one in ours if one.memory_bytes is not None]
+    held_empty = [one.memory_bytes for one in none if one.memory_bytes is not None]
+    memory, least = (statistics.median(some) if some else None for some in (held, held_empty))
+    return Sleeping(
+        count=told.asleep,
+        open_ms=round(statistics.median(opened), 2),
+        open_empty_ms=round(statistics.median(one.open_s for one in none) * 1e3, 2),
+        memory_mb=None if memory is None else round(memory / 1e6, 1),
+        memory_empty_mb=None if least is None else round(least / 1e6, 1),
+        memory_bytes_each=None if memory is None or least is None else round((memory - least) / told.asleep),
+        file_bytes_each=round(size / told.asleep),
+        processor_percent=round(statistics.median(used), 3),
+        processor_empty_percent=round(statistics.median(one.processor for one in none) * 100, 3),
+        rounds=len(rounds),
+        spread_open_ms=_spread(opened, 2),
+        spread_memory_mb=_spread([one / 1e6 for one in held]) if held else None,
+        spread_processor_percent=_spread(used, 3),
     )
 
 

@@ -115,6 +115,7 @@ class WatchedStore(KeepingStore):
 
     def _saw(self, position: int) -> None:
         self.handled += 1
+        self.done += 1
         waiting = self._open.get(position)
         if waiting is None:  # committed before its sender learnt where it stands
             self._early[position] = self._early.get(position, 0) + 1

@@ -1,8 +1,9 @@
 """Past the house: the same rows, by the same statements, from one thread straight into SQLite.
 
-The statements are not written down a second time. The adapter commits the batches to a `Recorder`, which
-keeps what it was told to execute; that is then said to a real connection, and only this is timed: SQLite and
-the calls into it, and nothing of ours.
+The statements are not written down a second time. While a round goes on, a `Keeper` between the adapter and
+its connection keeps what is executed (`commit_and_keep`); for turns that were never a round's, a `Recorder`
+stands in for the connection. What was kept is then said to a real connection, and only this is timed: SQLite
+and the calls into it, and nothing of ours.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any, cast
 
 from callboard.bench.workload import fresh
 from callboard.ids import BotName
+from callboard.store.port import Outcome
 from callboard.store.turn import Turn
+from callboard.stores.sqlite.connection import STATEMENTS_KEPT
 from callboard.stores.sqlite.opening import new_log_id, open_writer, pragmas
 from callboard.stores.sqlite.queries import QUERIES
-from callboard.stores.sqlite.writing import commit, read_head
+from callboard.stores.sqlite.writing import commit
 
 WARM_UP = 50
 BARE_COMMITS = 200
@@ -37,9 +40,9 @@ class Recorder:
     rowcount = 1
     in_transaction = False
 
-    def __init__(self, next_position: int = 1, commits: int = 0) -> None:
+    def __init__(self) -> None:
         self.statements: list[Statement] = []
-        self._head: tuple[str, int, int] = ("", next_position, commits)
+        self._head: tuple[str, int, int] = ("", 1, 0)
 
     def cursor(self) -> Recorder:
         return self
@@ -53,6 +56,33 @@ class Recorder:
 
     def fetchone(self) -> tuple[str, int, int]:
         return self._head
+
+
+class Keeper:
+    """Stands before a connection, and keeps what is executed on it."""
+
+    def __init__(self, db: sqlite3.Connection, statements: list[Statement]) -> None:
+        self._db = db
+        self._on_cursor = db.cursor().execute
+        self._keep = statements.append
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._db.in_transaction
+
+    def cursor(self) -> Keeper:
+        return self
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        self._keep((statement, parameters))
+        return self._on_cursor(statement, parameters)
+
+
+def commit_and_keep(
+    db: sqlite3.Connection, turns: Sequence[Turn], statements: list[Statement]
+) -> list[Outcome]:
+    """Commit turns as the store does, and keep what was executed for it."""
+    return commit(cast("sqlite3.Connection", Keeper(db, statements)), turns)
 
 
 def durability(folder: Path) -> dict[str, Any]:
@@ -81,25 +111,17 @@ def measure(folder: Path, batches: Sequence[int], callers: int) -> float:
         return turns / _say(db, statements)
 
 
-def replay(folder: Path, before: Sequence[Sequence[Turn]], counted: Sequence[Sequence[Turn]]) -> float:
-    """Return how long SQLite takes for the turns of a round, on tables that hold what came before them."""
+def replay(folder: Path, before: Sequence[Statement], counted: Sequence[Statement]) -> float:
+    """Return how long SQLite takes for a round, on tables that hold what came before it."""
     with _writer(folder / "raw.db") as db:
-        for turns in before:
-            commit(db, turns)
-        return _again(db, counted)
+        _say(db, before)
+        return _say(db, counted)
 
 
-def replay_on(file: Path, counted: Sequence[Sequence[Turn]]) -> float:
-    """Return how long SQLite takes for the turns of a round, on a file that is as the round found it."""
+def replay_on(file: Path, counted: Sequence[Statement]) -> float:
+    """Return how long SQLite takes for a round, on a file that is as the round found it."""
     with _writer(file) as db:
-        return _again(db, counted)
-
-
-def _again(db: sqlite3.Connection, counted: Sequence[Sequence[Turn]]) -> float:
-    recorder = Recorder(*read_head(db.execute(QUERIES.read_head)))
-    for turns in counted:
-        commit(cast("sqlite3.Connection", recorder), turns)
-    return _say(db, recorder.statements)
+        return _say(db, counted)
 
 
 def _say(db: sqlite3.Connection, statements: Sequence[Statement]) -> float:
@@ -127,6 +149,8 @@ def _record(batches: Sequence[int], callers: int) -> tuple[int, list[Statement]]
 
 @contextlib.contextmanager
 def _writer(file: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(file, isolation_level=None, cached_statements=256)) as db:
+    with contextlib.closing(
+        sqlite3.connect(file, isolation_level=None, cached_statements=STATEMENTS_KEPT)
+    ) as db:
         open_writer(db, datetime.now(UTC), new_log_id(), in_memory=False)
         yield db

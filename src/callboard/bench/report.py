@@ -86,6 +86,28 @@ class Grown(msgspec.Struct):
     """How long it takes to put the house together on such a file, runs and bots ready."""
 
 
+class Sleeping(msgspec.Struct, kw_only=True):
+    """What runs cost that wait on disk, beside the same house with none: medians of new processes."""
+
+    count: int
+    open_ms: float
+    """From opening the file until the house is ready."""
+    open_empty_ms: float
+    memory_mb: float | None
+    """What the process holds; nothing where the system does not tell."""
+    memory_empty_mb: float | None
+    memory_bytes_each: float | None
+    """The difference of the two, by the number of runs."""
+    file_bytes_each: float
+    processor_percent: float
+    """Of one core, while nothing happens."""
+    processor_empty_percent: float
+    rounds: int
+    spread_open_ms: Spread
+    spread_memory_mb: Spread | None
+    spread_processor_percent: Spread
+
+
 class Report(msgspec.Struct):
     """One run of the bench."""
 
@@ -102,4 +124,5 @@ class Report(msgspec.Struct):
     messages: dict[str, Figures]
     steps: dict[str, StepFigures]
     recovery: dict[str, Recovery]
+    sleeping: dict[str, Sleeping]
     growth: dict[str, list[Grown]]

@@ -13,9 +13,10 @@ from typing import Any
 
 from callboard.app import new_loop
 from callboard.bench import raw
-from callboard.bench.measures import GROWTH, LEVELS, MESSAGES, RECOVERY, STEPS, Told, measures
+from callboard.bench.measures import GROWTH, LEVELS, MESSAGES, RECOVERY, SLEEPING, STEPS, Told, measures
 from callboard.bench.recovery import CROWD
 from callboard.bench.report import Report
+from callboard.bench.sleeping import ASLEEP
 from callboard.errors import BadInput
 
 ROUNDS = 5
@@ -29,13 +30,14 @@ def run(
     seconds: float = SECONDS,
     rounds: int = ROUNDS,
     crowd: int = CROWD,
+    asleep: int = ASLEEP,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Measure in a new folder inside `folder` (the system's own for temporary files if none is given).
 
     `only` names one measure, or all of a kind such as `steps`. Growth is measured only where it is named.
     """
-    known = measures(crowd)
+    known = measures(crowd, asleep)
     chosen = {name: take for name, take in known.items() if _is_meant(name, only)}
     if not chosen:
         msg = f"There is no measure named {only!r}: choose among {', '.join(known)}."
@@ -48,7 +50,7 @@ def run(
         raise BadInput(msg)
     with tempfile.TemporaryDirectory(prefix="callboard-bench-", dir=folder) as name:
         place = Path(name)
-        told = Told(place, seconds, rounds, crowd, progress)
+        told = Told(place, seconds, rounds, crowd, asleep, progress)
         bare: list[float] = []
         found = {}
         for measure, take in chosen.items():
@@ -68,6 +70,7 @@ def run(
             messages=_under(MESSAGES, found),
             steps=_under(STEPS, found),
             recovery=_under(RECOVERY, found),
+            sleeping=_under(SLEEPING, found),
             growth=_under(GROWTH, found),
         )
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -121,6 +121,7 @@ class StepsStore(KeepingStore):
                 self._activated[stream, fact.step] = turn.at
             elif kind is StepCompleted:
                 began = self._activated.pop((stream, fact.step))
+                self.done += 1
                 if self.counting:
                     self.latencies.append((now - began).total_seconds())
             elif kind is WorkflowCompleted:
@@ -150,11 +151,6 @@ def facts(turn: Turn) -> Iterator[tuple[str, Any]]:
         if type(entry) is NewEvents:
             for event in entry.events:
                 yield entry.stream, event.fact
-
-
-def completed(turns: Sequence[Turn]) -> int:
-    """Return how many steps these turns complete."""
-    return sum(1 for turn in turns for _, fact in facts(turn) if type(fact) is StepCompleted)
 
 
 class StepsRound(Round):

@@ -12,7 +12,7 @@ from callboard.cli import DONE, terminal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callboard.bench import Figures, Grown, Recovery, Report, StepFigures
+    from callboard.bench import Figures, Grown, Recovery, Report, Sleeping, StepFigures
 
 
 def bench(
@@ -35,7 +35,7 @@ def bench(
         How many rounds; the median is reported.
     only
         Measure this alone, such as callers_100 or messages.pairs_100, or all of a kind: messages, steps,
-        recovery, growth.
+        recovery, sleeping, growth.
     folder
         Where to measure: the disk makes the difference. The system's folder for temporary files, if not told.
     as_json
@@ -68,6 +68,8 @@ def _print(report: Report) -> None:
         _print_runs(report.steps)
     if report.recovery:
         _print_recovery(report.recovery)
+    if report.sleeping:
+        _print_sleeping(report.sleeping)
     for what, rows in report.growth.items():
         _print_growth(what, rows)
 
@@ -110,6 +112,35 @@ def _print_recovery(recovery: Mapping[str, Recovery]) -> None:
     )
 
 
+def _print_sleeping(sleeping: Mapping[str, Sleeping]) -> None:
+    rows: list[tuple[object, ...]] = []
+    for name, one in sleeping.items():
+        each = "-" if one.memory_bytes_each is None else f"{one.memory_bytes_each:,.0f}"
+        rows += [
+            (
+                f"sleeping.{name}",
+                one.open_ms,
+                _or_dash(one.memory_mb),
+                one.processor_percent,
+                each,
+                one.file_bytes_each,
+            ),
+            (
+                "beside none",
+                one.open_empty_ms,
+                _or_dash(one.memory_empty_mb),
+                one.processor_empty_percent,
+                "",
+                "",
+            ),
+        ]
+    terminal.table(("", "opening ms", "memory MB", "% of a core", "bytes a run", "on disk"), rows)
+
+
+def _or_dash(value: float | None) -> object:
+    return "-" if value is None else value
+
+
 def _print_growth(what: str, rows: list[Grown]) -> None:
     terminal.table(
         (f"growth.{what}", "a second", "file MB", "bytes each", "memory MB", "opening ms"),
@@ -119,7 +150,7 @@ def _print_growth(what: str, rows: list[Grown]) -> None:
                 f"{one.per_s:,.0f}",
                 round(one.file_bytes / 1e6, 1),
                 f"{one.bytes_each:,.0f}",
-                "-" if one.memory_mb is None else one.memory_mb,
+                _or_dash(one.memory_mb),
                 one.open_ms,
             )
             for one in rows

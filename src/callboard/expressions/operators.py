@@ -19,6 +19,8 @@ Binary = Callable[[object, object, Budget], object]
 
 def numbers(left: object, right: object, sign: str) -> tuple[int | float, int | float]:
     """Return both sides as the numbers that they must be."""
+    if type(left) is int and type(right) is int:
+        return left, right
     left, right = present(plain(left)), present(plain(right))
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return left, right
@@ -40,13 +42,14 @@ def bounded(value: object, budget: Budget) -> int | float:
 
 def add(left: object, right: object, budget: Budget) -> object:
     """Add numbers, or put a text after a text, a list after a list."""
-    left, right = present(plain(left)), present(plain(right))
-    if isinstance(left, str) and isinstance(right, str):
-        budget.make(text_size(left) + text_size(right))
-        return left + right
-    if isinstance(left, list) and isinstance(right, list):
-        budget.slots(len(left) + len(right))
-        return left + right
+    if type(left) is not int or type(right) is not int:
+        left, right = present(plain(left)), present(plain(right))
+        if isinstance(left, str) and isinstance(right, str):
+            budget.make(text_size(left) + text_size(right))
+            return left + right
+        if isinstance(left, list) and isinstance(right, list):
+            budget.slots(len(left) + len(right))
+            return left + right
     one, other = numbers(left, right, "+")
     return bounded(bounded(one, budget) + bounded(other, budget), budget)
 

@@ -8,6 +8,7 @@ process.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from jinja2 import nodes
@@ -74,11 +75,12 @@ class _Parsed:
 class Template(_Parsed):
     """A text with `{{ … }}` and `{% … %}` in it. One whole `{{ … }}` keeps its type, all else is text."""
 
-    __slots__ = ("_cost", "_literal", "_slots", "_statements", "_whole")
+    __slots__ = ("_cost", "_literal", "_path", "_slots", "_statements", "_whole")
 
     def __init__(self, text: str, limits: Limits) -> None:
         super().__init__(text)
         self._whole: Expression | None = None
+        self._path: tuple[str, ...] = ()
         self._statements: list[Statement] = []
         self._cost = self._slots = 0
         self._literal = not is_template(text)
@@ -89,6 +91,7 @@ class Template(_Parsed):
         only = _only_expression(tree)
         if only is not None:
             self._whole = put_out(compiler, only)
+            self._path = _bare_path(only)
         else:
             self._statements = body(compiler, tree.body)
         self._cost, self._slots = compiler.cost, compiler.slots
@@ -107,8 +110,18 @@ class Template(_Parsed):
         """Render with a budget that others may share."""
         if self._literal:
             return self.text
-        frame = Frame(scope, budget, self._slots, warnings)
+        frame = None
         try:
+            here: Any = scope
+            for key in self._path:
+                if type(here) is not dict or key not in here:
+                    break
+                here = here[key]
+            else:
+                if self._path:  # the commonest text is one reference to what is there: it needs no frame
+                    budget.step(self._cost)
+                    return copied(here, budget)
+            frame = Frame(scope, budget, self._slots, warnings)
             budget.step(self._cost)
             if self._whole is not None:
                 return self._value(self._whole, frame)
@@ -116,10 +129,10 @@ class Template(_Parsed):
             for statement in self._statements:
                 statement(frame, pieces)
         except Fault as fault:
-            raise self._failed(str(fault), frame.line) from None
+            raise self._failed(str(fault), frame) from None
         except _NETS as error:
             sentence = f"it cannot be evaluated ({type(error).__name__}: {shown(str(error))})"
-            raise self._failed(sentence, frame.line) from error
+            raise self._failed(sentence, frame) from error
         return _joined(pieces) if self.secrets else "".join(pieces)  # type: ignore[arg-type]  # no secret, so all text
 
     def _value(self, whole: Expression, frame: Frame) -> object:
@@ -132,7 +145,8 @@ class Template(_Parsed):
             warn(frame, absent)
             return None
 
-    def _failed(self, sentence: str, line: int) -> ExpressionFailed:
+    def _failed(self, sentence: str, frame: Frame | None) -> ExpressionFailed:
+        line = 1 if frame is None else frame.line
         place = f"Line {line} of {shown(self.text)}" if "\n" in self.text else shown(self.text)
         return ExpressionFailed(f"{place}: {cut(sentence)}.", line=line)
 
@@ -142,6 +156,15 @@ def _only_expression(tree: nodes.Template) -> nodes.Node | None:
         (node,) = tree.body[0].nodes
         return None if isinstance(node, nodes.TemplateData) else node
     return None
+
+
+def _bare_path(node: nodes.Node) -> tuple[str, ...]:
+    """Return the keys of a reference such as `steps.fetch.output`, its root first; of all else, none."""
+    keys: list[str] = []
+    while isinstance(node, nodes.Getattr):
+        keys.append(node.attr)
+        node = node.node
+    return (node.name, *reversed(keys)) if isinstance(node, nodes.Name) else ()
 
 
 def _joined(pieces: Pieces) -> object:
@@ -272,12 +295,27 @@ def _part(
         return lambda scope, budget, warnings: [build(scope, budget, warnings) for build in items]
     if isinstance(value, dict):
         fields = {key: _part(item, limits, (*at, key), references, secrets) for key, item in value.items()}
-        return lambda scope, budget, warnings: {
-            key: build(scope, budget, warnings) for key, build in fields.items()
-        }
+        alive = [(key, build) for key, build in fields.items() if not _is_literal(value[key])]
+        return _object(dict(value), alive)
     if value is None or isinstance(value, (bool, int, float)):
         return lambda *_: value
     raise ExpressionInvalid(f"{_place_text(at)} is no JSON: {shown(value)}.", at=list(at))
+
+
+def _is_literal(value: object) -> bool:
+    return not isinstance(value, (list, dict)) and not (isinstance(value, str) and is_template(value))
+
+
+def _object(shape: dict[str, object], alive: list[tuple[str, Build]]) -> Build:
+    """Build an object by taking it as it is written, and putting in what is not literal."""
+
+    def build(scope: Scope, budget: Budget, warnings: list[str] | None) -> object:
+        made = shape.copy()
+        for key, part in alive:
+            made[key] = part(scope, budget, warnings)
+        return made
+
+    return build
 
 
 def _template_part(

@@ -146,17 +146,19 @@ def measure(value: object, budget: Budget, indent: int = 0, depth: int = 0) -> i
 
 def number_size(value: object) -> int:
     """Return the bytes that a number, true, false or null takes."""
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, int):
+        if value.bit_length() > _EXACT:
+            return value.bit_length() // 3
+    elif isinstance(value, float) and not math.isfinite(value):
         raise Fault("a number is not finite, which JSON cannot hold")
-    if isinstance(value, int) and value.bit_length() > _EXACT:
-        return value.bit_length() // 3
     return len(repr(value))
 
 
 def copied(value: object, budget: Budget, depth: int = 0) -> object:
     """Return a value as the result takes it: lists and objects of its own, charged before they are made."""
-    value = present(plain(value))
-    if isinstance(value, str):
+    if type(value) not in PLAIN:
+        value = present(plain(value))
+    if type(value) is str:
         budget.emit(text_size(value))
         return value
     if not isinstance(value, (dict, list)):

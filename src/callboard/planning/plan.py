@@ -100,6 +100,8 @@ class PlannedStep(msgspec.Struct, frozen=True):
     incoming: tuple[Edge, ...]
     outgoing: tuple[Edge, ...]
     again: GoBack | None
+    judged: bool
+    """Whether anything looks at what it came to as it ends: its `again`, or the condition of an edge."""
     consensus: Consensus | None
 
 
@@ -246,6 +248,7 @@ def _step(step: Step, graph: Graph, edges: Mapping[Link, Edge], catalogue: Catal
     given = step.with_
     apart = {*kind.conditions, kind.body}
     incoming = tuple(edges[link] for link in graph.incoming[step.id])
+    outgoing = tuple(edges[link] for link in graph.outgoing[step.id])
     return PlannedStep(
         id=step.id,
         kind=kind,
@@ -257,8 +260,9 @@ def _step(step: Step, graph: Graph, edges: Mapping[Link, Edge], catalogue: Catal
         on_interrupt=step.on_interrupt,
         join=joined(step, [edge.origin for edge in incoming]),
         incoming=incoming,
-        outgoing=tuple(edges[link] for link in graph.outgoing[step.id]),
+        outgoing=outgoing,
         again=None if step.again is None else _going_back(step.again, graph),
+        judged=step.again is not None or any(edge.condition is not None for edge in outgoing),
         consensus=(step.consensus or Consensus()) if kind.consensus else None,
     )
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar, dataclass_transform
 
@@ -168,14 +167,9 @@ def this_attempt() -> Attempt:
         raise BadInput("No step is being carried out here: only an action can ask for its attempt.") from None
 
 
-@contextmanager
-def attempting(attempt: Attempt) -> Iterator[None]:
-    """Have `this_attempt` tell of an attempt, in this task and the threads that it begins."""
-    token = _attempt.set(attempt)
-    try:
-        yield
-    finally:
-        _attempt.reset(token)
+def begin_attempt(attempt: Attempt) -> None:
+    """Have `this_attempt` tell of an attempt, in this task and the threads that it begins, for good."""
+    _attempt.set(attempt)
 
 
 # ── what there is ────────────────────────────────────────────────────────────────────────────────────────

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from callboard.actors.journal import Journal
-from callboard.errors import CallboardError, NotFound, VersionAltered
+from callboard.errors import CallboardError, NotFound, StoreUnavailable, VersionAltered
 from callboard.facts.publishing import Published
 from callboard.ids import DEFAULT_TENANT, SYSTEM, PrincipalId, Tenant
 from callboard.publish.agreed import agreed
@@ -65,7 +65,10 @@ class Library:
     async def publish_folder(
         self, folder: Path, *, principal: PrincipalId = SYSTEM, tenant: Tenant = DEFAULT_TENANT
     ) -> list[FromFile]:
-        """Publish every file of a folder that changed; one with errors leaves what there is alone."""
+        """Publish every file of a folder that changed; one with errors leaves what there is alone.
+
+        `StoreUnavailable` ends it: publish the folder again.
+        """
         texts, outcomes = await asyncio.to_thread(texts_in, folder)
         defined_in: dict[str, str] = {}
         for file, data in texts.items():
@@ -79,6 +82,8 @@ class Library:
                 else:
                     said = f"The template {name} is defined in {where} already."
                     faults = [*faults, Fault("name", 1, 1, "NAME_TWICE", said)]
+            except StoreUnavailable:
+                raise  # it is no fault of the file, and nobody would publish it when the disk is well again
             except CallboardError as error:
                 faults = _faults(error)
             outcomes.append(FromFile(file, published, faults))

@@ -32,6 +32,7 @@ from callboard.errors import (
     CallboardError,
     KindUnavailable,
     NotFound,
+    StoreUnavailable,
     VersionAltered,
     WorkflowInactive,
 )
@@ -131,7 +132,10 @@ class Publisher:
     async def publish_folder(
         self, folder: Path, *, principal: PrincipalId = SYSTEM, tenant: Tenant = DEFAULT_TENANT
     ) -> list[FromFile]:
-        """Publish every file of a folder that changed; one with errors leaves what there is alone."""
+        """Publish every file of a folder that changed; one with errors leaves what there is alone.
+
+        `StoreUnavailable` ends it: publish the folder again.
+        """
         texts, outcomes = await asyncio.to_thread(texts_in, folder)
         catalogue = self._catalogue()
         checked = await asyncio.to_thread(check_together, texts, catalogue=catalogue)
@@ -143,6 +147,8 @@ class Publisher:
             try:
                 published = await self._take(definition, principal, tenant)
                 remark = await self._remark(published, tenant)
+            except StoreUnavailable:
+                raise  # it is no fault of the file, and nobody would publish it when the disk is well again
             except CallboardError as error:
                 outcomes.append(FromFile(file, None, [*faults, _fault(error)]))
             else:

@@ -98,7 +98,7 @@ def retry(work: Work, id_: str, outcome: Retry, luck: float) -> None:
     if step.faults + 1 >= planned.retry.attempts:
         fail(work, id_, outcome.error)
         return
-    leave(work, id_)
+    leave(work, id_, step)
     due = work.now + timedelta(seconds=pause(planned.retry, step.faults + 1, outcome.after, luck))
     work.emit(
         events.AttemptRetried(id_, work.now, _told(work, outcome.error), due, step.iteration, step.attempt)
@@ -130,8 +130,8 @@ def wait(work: Work, id_: str, outcome: Wait) -> None:
     if wrong:
         fail(work, id_, Failure("WAIT_INVALID", wrong))
         return
-    leave(work, id_)
     step = work.state.step(id_)
+    leave(work, id_, step)
     asked = events.ApprovalAsked if given.what == "approval" else events.StepWaiting
     work.emit(asked(id_, work.now, given, step.iteration, step.attempt))
     if given.child is not None:
@@ -197,8 +197,8 @@ def complete(work: Work, id_: str, outcome: Done) -> None:
         fail(work, id_, sets)
         return
     output, size = taken
-    leave(work, id_)
     state, step, planned = work.state, work.state.step(id_), work.planned(id_)
+    leave(work, id_, step)
     if outcome.sets:
         before = plain({name: state.vars[name] for name in outcome.sets if name in state.vars})[1]
         work.emit(events.ContextUpdated(id_, work.now, sets[0], sets[1] - before))
@@ -213,8 +213,10 @@ def complete(work: Work, id_: str, outcome: Done) -> None:
         work.emit(events.StepCompleted(*made, bytes=size))
         stopping.ruin(work, stopping.too_much(work), step=id_)
         return
-    state.seen[id_] = entry("completed", step, attempt=step.attempt, output=output)
-    again = look_back(work, planned, step)
+    again = None
+    if planned.judged:
+        state.seen[id_] = entry("completed", step, attempt=step.attempt, output=output)
+        again = look_back(work, planned, step)
     if again is not None and again.taken:
         work.emit(events.StepCompleted(*made, bytes=size, again=again))
         go_back(work, planned)
@@ -227,8 +229,8 @@ def complete(work: Work, id_: str, outcome: Done) -> None:
 
 def fail(work: Work, id_: str, error: Failure) -> None:
     """Let a step fail, and follow what that leads to."""
-    leave(work, id_)
     state, step, planned = work.state, work.state.step(id_), work.planned(id_)
+    leave(work, id_, step)
     told = _told(work, error)
     state.seen[id_] = entry("failed", step, attempt=step.attempt, error=told)
     spread = Spread(work)

@@ -28,6 +28,8 @@ TIMEOUT = Timer("timeout")
 _LIMITS = Limits()
 _OTHERWISE = frozenset({"hold", "child"})
 """What ends by a command of its own, never by an answer."""
+_BEGINS = frozenset({commands.GoOn, commands.Recover, commands.Admit})
+"""Commands after which a run may begin."""
 _SAME = 0.001  # seconds: what counting in parts may differ by
 
 
@@ -45,12 +47,12 @@ def decide(
     `around` is what the steps of an item or a round see beside their own.
     """
     work = Work(state, plan, now, limits, room, around)
-    before = None if isinstance(command, commands.Recover) else _busy(state)
-    _HANDLE[type(command)](work, command)
-    begins = isinstance(command, (commands.GoOn, commands.Recover, commands.Admit))
-    if begins or (work.events and state.status != "pending"):
+    kind = type(command)
+    since, busy = None if kind is commands.Recover else state.busy_since, state.busy
+    _HANDLE[kind](work, command)
+    if kind in _BEGINS or (work.events and state.status != "pending"):
         _go_on(work)
-    _watch(work, before)
+    _watch(work, since, busy)
     return Decision(work.events, work.wants, work.rulings, work.more, work.stale, work.starved, work.size)
 
 
@@ -67,7 +69,7 @@ def _go_on(work: Work) -> None:
             work.emit(events.WorkflowResumed(work.now))
         children.go_on(work)
         _start_ready(work)
-        if state.status in ENDED:
+        if state.active or state.status in ENDED:  # an attempt under way will move it
             return
     if not state.alive:
         stopping.end(work)
@@ -113,18 +115,15 @@ def _time_out(state: RunState, plan: Plan) -> datetime | None:
     return None if since is None else since + timedelta(seconds=plan.timeout - state.busy)
 
 
-def _busy(state: RunState) -> tuple[datetime, float] | None:
-    """Return since when attempts run, and for how long others did before; nothing while none does."""
-    return None if state.busy_since is None else (state.busy_since, state.busy)
-
-
-def _watch(work: Work, before: tuple[datetime, float] | None) -> None:
-    """Have the time in which attempts run watched, while any does."""
-    after = _busy(work.state)
-    if after is None:
-        work.wants += [] if before is None else [commands.DropTimer(TIMEOUT)]
-    elif before is None or abs((after[0] - before[0]).total_seconds() - (after[1] - before[1])) > _SAME:
-        work.wants.append(SetTimer(TIMEOUT, after[0] + timedelta(seconds=work.plan.timeout - after[1])))
+def _watch(work: Work, since: datetime | None, busy: float) -> None:
+    """Have the time in which attempts run watched, while any does; `since` and `busy` are from before."""
+    state = work.state
+    now = state.busy_since
+    if now is None:
+        if since is not None:
+            work.wants.append(commands.DropTimer(TIMEOUT))
+    elif since is None or abs((now - since).total_seconds() - (state.busy - busy)) > _SAME:
+        work.wants.append(SetTimer(TIMEOUT, now + timedelta(seconds=work.plan.timeout - state.busy)))
 
 
 # ── the commands of a run's own life ─────────────────────────────────────────────────────────────────────
@@ -322,7 +321,7 @@ def _release(work: Work, command: commands.Release) -> None:
     if command.how == "retry":
         work.emit(events.HoldReleased(command.step, work.now, command.by, step.iteration))
     else:
-        leave(work, command.step)
+        leave(work, command.step, step)
         attempts.fail(work, command.step, _cut_off(f"and {command.by} had the step fail"))
 
 

@@ -41,13 +41,13 @@ def evolve(state: RunState, fact: msgspec.Struct) -> RunState:
 
 
 def _move_run(state: RunState, fact: str) -> None:
-    state.status = moves.moved(moves.RUN, state.status, fact, f"Run {state.run}")
+    state.status = moves.moved(moves.RUN, state.status, fact, "Run", state.run)
 
 
 def _enter(state: RunState, id_: str, fact: str, at: datetime) -> StepState:
     """Take a step out of its state, with all that counts it, and into the one that the fact leads to."""
     step = state.step(id_)
-    status = moves.moved(moves.STEP, step.status, fact, f"Step {id_}")
+    status = moves.moved(moves.STEP, step.status, fact, "Step", id_)
     if step.queued:
         step.queued = False
         if state.ready[0] == id_:
@@ -110,7 +110,8 @@ def _over(state: RunState, id_: str, step: StepState, seen: dict[str, Any], size
     """Let go of what only a step that has not ended needs, and show what it came to."""
     step.input = step.wait = step.retry_at = None
     step.secrets = ()
-    step.answers = []
+    if step.answers:
+        step.answers = []
     step.bytes = size
     state.bytes += size
     state.seen[id_] = seen

@@ -12,9 +12,8 @@ def wait_timer(id_: str, step: StepState) -> commands.Timer:
     return commands.Timer("wait", id_, step.iteration, step.waits)
 
 
-def leave(work: Work, id_: str) -> None:
+def leave(work: Work, id_: str, step: StepState) -> None:
     """Put away what a step waits with: its wait and its timers."""
-    step = work.state.step(id_)
     if step.retry_at is not None:
         timer = commands.Timer("retry", id_, step.iteration, step.attempt)
         work.wants.append(commands.DropTimer(timer))
@@ -32,7 +31,7 @@ def abandon(work: Work, id_: str) -> None:
     if step.status == "running":
         work.wants.append(commands.CancelAttempt(id_, step.iteration, step.attempt))
     cancel_children(work, id_, step)
-    leave(work, id_)
+    leave(work, id_, step)
 
 
 def cancel_children(work: Work, id_: str, step: StepState) -> None:

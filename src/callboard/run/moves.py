@@ -123,13 +123,13 @@ STEP: Moves = {
 ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
-def moved(moves: Moves, status: str, fact: str, what: str) -> str:
+def moved(moves: Moves, status: str, fact: str, what: str, id_: str) -> str:
     """Return the state after a fact, or refuse one that does not belong in this state."""
     try:
         return moves[status][fact]
     except KeyError:
-        message = f"{what} is {status}, where {fact!r} does not belong: its history is not that of a run."
-        raise FactUnreadable(message, status=status, type=fact) from None
+        said = f"{what} {id_} is {status}, where {fact!r} does not belong"
+        raise FactUnreadable(f"{said}: its history is not that of a run.", status=status, type=fact) from None
 
 
 def drawing(moves: Moves, *, without: frozenset[str] = frozenset()) -> str:

@@ -85,7 +85,8 @@ class Work:
         """Return what expressions see, in the attempt that the step is at."""
         found = self._scope
         if found is None or self._around is not None:  # what is merged does not follow the state
-            found = self._scope = {**seen(self.state, self._around), "now": self.now}
+            found = self._scope = seen(self.state, self._around)
+            found["now"] = self.now
         found["run"]["attempt"] = step.attempt
         return found
 

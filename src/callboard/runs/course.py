@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -154,8 +155,10 @@ class Course:
                 placing.withdrawn(self._crew.crowds, turn, entered)
                 taken.answers.append((reply, error))
                 continue
-            self._follow(turn, inner, told)
-            taken.answers.append((reply, None))
+            if inner:
+                self._follow(turn, inner, told)
+            if reply is not None:
+                taken.answers.append((reply, None))
             if decision.more:
                 told.append(told_by_itself(commands.GoOn()))
         return taken, turn
@@ -174,12 +177,12 @@ class Course:
     def _one(self, turn: RunTurn, message: object) -> tuple[run.Decision, list[commands.StartAttempt]]:
         """Decide what follows from one message; return also the attempts that are to be made at once."""
         match message:
-            case Begin():
-                return self._begin(turn, message)
             case Ended(key=(step, iteration, attempt), outcome=outcome, says=says):
                 command = commands.AttemptEnded(step, iteration, attempt, outcome, self._chance.random())
                 cause: Place | None = self._began.get(step, turn.last)
                 return self._apply(turn, command, cause, says)
+            case Begin():
+                return self._begin(turn, message)
             case Rang(timer=timer):
                 turn.drop(timer)  # before what may set it anew
                 turn.given_up |= timer.kind == "cancel"
@@ -222,24 +225,32 @@ class Course:
         plan, state = self.plan, self.state
         if plan is None:
             raise NotFound(f"There is no run {self._id}.", run=self._id)
-        limits = self._limits
-        if self._closing():  # nothing new begins: it would be cut off at once
+        limits, closing = self._limits, self._closing()
+        if closing:  # nothing new begins: it would be cut off at once
             limits = msgspec.structs.replace(limits, facts_at_once=0)
-        now = self._crew.services.clock.now()
+        now = turn.turn.at
         decision = run.decide(state, plan, command, now, limits, self._running.room, self._around)
         self.starved |= decision.starved
-        before = set(turn.starts)
-        turn.take(decision, cause, says, f"workflow.{plan.name}", hops_of(state))
-        for child, said in turn.births:
-            place = placing.child_placed(self._crew.crowds, turn)
-            turn.bear(child, said, children.first_turn(child, state, self._plan_of(child), now, place))
-        turn.births.clear()
-        if self._closing():
+        before = set(turn.starts) if turn.starts else ()
+        if says:
+            turn.take(decision, cause, says, f"workflow.{plan.name}", hops_of(state))
+        else:
+            turn.take(decision, cause)
+        if turn.births:
+            self._bear(turn, now)
+        if closing:
             decision = msgspec.structs.replace(decision, more=False)
         inner = [
             want for key, want in turn.starts.items() if key not in before and self.kind(want.step) in AT_ONCE
         ]
         return decision, inner
+
+    def _bear(self, turn: RunTurn, now: datetime) -> None:
+        """Put the beginnings of children into the turn."""
+        place = placing.child_placed(self._crew.crowds, turn)
+        for child, said in turn.births:
+            turn.bear(child, said, children.first_turn(child, self.state, self._plan_of(child), now, place))
+        turn.births.clear()
 
     def _follow(
         self, turn: RunTurn, inner: list[commands.StartAttempt], told: deque[tuple[Any, Any]]

@@ -65,6 +65,11 @@ class Ordeal:
         """Whether the server must know which runs are in flight at the start."""
         return self._deaths is not None and self._deaths.stops > 0
 
+    @property
+    def judges(self) -> bool:
+        """Whether it matters to anybody which attempts have ended."""
+        return self._suspects is not None
+
     def first_word(self, run: str, *, lost: bool) -> commands.Command:
         """Return what a run is told that is taken up; `lost`: with attempts in flight."""
         if not lost:
@@ -110,9 +115,9 @@ class Ordeal:
         if self.on:
             self._away(run, [key])
 
-    def committed(self, run: str, keys: Iterable[Key]) -> None:
+    def committed(self, run: str, keys: list[Key]) -> None:
         """Note that these attempts of a run have ended and it is on disk, before new ones are begun."""
-        if self._suspects is None or not (keys := list(keys)):
+        if self._suspects is None or not keys:
             return
         if self.on:
             if run == self._alone and self._first is None:

@@ -70,7 +70,7 @@ def placed_again(crowds: Crowds, turn: RunTurn, state: RunState) -> None:
 
 def hand_on(crowds: Crowds, turn: RunTurn, state: RunState) -> None:
     """Give the place of a run that this turn ends to the next in line, in this very turn."""
-    if not state.ended or state.crowded is None or turn.last is None:
+    if state.crowded is None or not state.ended or turn.last is None:
         return
     heir = crowds.heir(state.run)
     if heir is not None:
@@ -82,7 +82,7 @@ def settled(crowds: Crowds, turn: RunTurn, state: RunState) -> None:
     """Take in that a turn is on disk."""
     for run in turn.entered:
         crowds.committed(run)
-    if state.ended and state.crowded is not None:
+    if state.crowded is not None and state.ended:
         crowds.left(state.run)
 
 

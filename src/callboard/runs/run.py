@@ -34,7 +34,7 @@ from typing import Any
 import structlog
 
 from callboard import run
-from callboard.actors.inbox import DEFAULT_CAPACITY
+from callboard.actors.inbox import DEFAULT_CAPACITY, Inbox
 from callboard.actors.runtime import Envelope, LoopActor, Reply
 from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.clock import Alarm
@@ -100,10 +100,16 @@ class RunActor(LoopActor[Message]):
         self._ring = ring
         self._look = look
         self._fresh = fresh
-        self._running = Running(id_, crew, self._attempt_ended, self._there_is_room)
+        inbox: Inbox[Envelope[Message]] = self.actor_inbox
+        late: deque[Ended] = deque()
+        # Nothing that the actor holds holds the actor: when it has ended, its memory goes at once, and dozens
+        # of objects for each run do not lie about until the collector has walked over all of them.
+        self._running = Running(
+            id_, crew, partial(_attempt_ended, inbox, late), partial(_there_is_room, inbox)
+        )
         luck = chance or random.Random()  # noqa: S311 - it spreads retries, and keeps no secret
-        self._course = Course(id_, crew, plans, limits, self._running, lambda: self.actor_inbox.closed, luck)
-        self._late: deque[Ended] = deque()
+        self._course = Course(id_, crew, plans, limits, self._running, lambda: inbox.closed, luck)
+        self._late = late
         """Attempts that ended while the inbox had no room, or had closed."""
         self._alarm: Alarm | None = None
         self._nap: Alarm | None = None
@@ -129,10 +135,18 @@ class RunActor(LoopActor[Message]):
         self._rest()
 
     async def _serve(self, first: Envelope[Message]) -> None:
-        taken = [first, *self.actor_inbox.take_waiting(MOST_AT_ONCE - 1)]
-        told = deque((one.message, one.reply_to) for one in taken if not isinstance(one.message, Nap))
+        told: deque[tuple[Any, Any]] = deque()
+        looks = False
+        taken = [first]
+        if len(self.actor_inbox):
+            taken += self.actor_inbox.take_waiting(MOST_AT_ONCE - 1)
+        for one in taken:
+            message = one.message
+            if not isinstance(message, Nap):
+                told.append((message, one.reply_to))
+                looks = looks or isinstance(message, Look) or is_late(message)
         self._napped = not told
-        if any(isinstance(message, Look) or is_late(message) for message, _ in told):
+        if looks:
             told.extendleft(reversed(await self._answered()))  # before a deadline that they were in time for
         await self._handle(told)
         self._rest()
@@ -181,14 +195,12 @@ class RunActor(LoopActor[Message]):
 
     async def _handle(self, told: deque[tuple[Any, Any]]) -> None:
         """Decide and commit all that was told, and whatever follows from it at once."""
-        pause, conflicts = Backoff(first=0.2, factor=2.0, longest=10.0), 0
+        pause: Backoff | None = None
+        conflicts = 0
         while told or self._late or self._running.granted:
-            if self._running.granted:
-                self._running.granted = False
-                told.append(told_by_itself(commands.GoOn()))
-            while self._late:
-                told.append((self._late.popleft(), None))
-            await self._learn(told)
+            self._gather(told)
+            if _learns_first(told):
+                await patiently(self.clock, partial(self._course.learn, told))
             taken, turn = self._course.draft(told)
             try:
                 await self._commit(turn, taken)
@@ -201,6 +213,7 @@ class RunActor(LoopActor[Message]):
                     raise
                 told.extendleft(reversed(unanswered(taken, error)))
                 if isinstance(error, StoreUnavailable):
+                    pause = pause or Backoff(first=0.2, factor=2.0, longest=10.0)
                     await self.clock.sleep(pause.next())
                 await patiently(self.clock, self._course.fold_again)
                 continue
@@ -210,16 +223,19 @@ class RunActor(LoopActor[Message]):
             for reply, answer in taken.answers:
                 self._answer(reply, answer)
 
+    def _gather(self, told: deque[tuple[Any, Any]]) -> None:
+        """Add what the run hears of without its inbox."""
+        if self._running.granted:
+            self._running.granted = False
+            told.append(told_by_itself(commands.GoOn()))
+        while self._late:
+            told.append((self._late.popleft(), None))
+
     def _refused(self, taken: Taken, error: CallboardError) -> None:
         if self._course.version:
             raise error
         unanswered(taken, error)  # it does not begin: there is no such run
         self._course.forget()
-
-    async def _learn(self, told: deque[tuple[Any, Any]]) -> None:
-        """See that what is needed to decide on this is at hand; as a rule it is."""
-        if any(isinstance(message, Ended) and learns_first(message.outcome) for message, _ in told):
-            await patiently(self.clock, partial(self._course.learn, told))
 
     def _answer(self, reply: Reply | None, error: CallboardError | None) -> None:
         if reply is None:
@@ -239,7 +255,9 @@ class RunActor(LoopActor[Message]):
             receipt = await self._write(made)
             self._course.committed(made, receipt)
             made.tell(self._crew.hearing, receipt)
-        self._crew.ordeal.committed(self._id, (one.key for one, _ in taken.told if isinstance(one, Ended)))
+        if self._crew.ordeal.judges:
+            ended = [one.key for one, _ in taken.told if isinstance(one, Ended)]
+            self._crew.ordeal.committed(self._id, ended)
         for key in made.stops:
             self._running.cancel(key)
         for name, timer in made.timers.items():
@@ -268,13 +286,6 @@ class RunActor(LoopActor[Message]):
         placing.settled(crowds, made, state)
         return receipt
 
-    def _attempt_ended(self, ended: Ended) -> None:
-        if not self.actor_inbox.put(Envelope(ended)):
-            self._late.append(ended)
-
-    def _there_is_room(self) -> None:
-        self.actor_inbox.put(Envelope(told_by_itself(commands.GoOn())[0]))  # if it is full, it is read anyway
-
     # ── the time in which attempts run ───────────────────────────────────────────────────────────────────
 
     def _watch(self, due: datetime | None) -> None:
@@ -294,3 +305,20 @@ class RunActor(LoopActor[Message]):
             if alarm is not None:
                 alarm.cancel()
         self._alarm = self._nap = None
+
+
+def _learns_first(told: deque[tuple[Any, Any]]) -> bool:
+    """Tell whether something must be read before this is decided on; as a rule nothing is."""
+    for message, _ in told:  # noqa: SIM110 - each step comes by here, and `any` would make a generator of it
+        if isinstance(message, Ended) and learns_first(message.outcome):
+            return True
+    return False
+
+
+def _attempt_ended(inbox: Inbox[Envelope[Message]], late: deque[Ended], ended: Ended) -> None:
+    if not inbox.put(Envelope(ended)):
+        late.append(ended)
+
+
+def _there_is_room(inbox: Inbox[Envelope[Message]]) -> None:
+    inbox.put(Envelope(told_by_itself(commands.GoOn())[0]))  # if it is full, it is read anyway

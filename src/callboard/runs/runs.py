@@ -54,7 +54,7 @@ from callboard.runs.hearing_back import HearingBack
 from callboard.runs.occasion import Occasion
 from callboard.runs.patience import patiently
 from callboard.runs.placing import write_down
-from callboard.runs.plans import Plans, check_input
+from callboard.runs.plans import Current, Plans, check_input
 from callboard.runs.run import RunActor
 from callboard.runs.running import Crew
 from callboard.runs.runturn import Due, Waited
@@ -107,7 +107,7 @@ class Runs(Supervisor):
         super().__init__(name="runs", clock=services.clock, grace=grace, together=True, directory=self._awake)
         self._services = services
         self._crew, self.crowds = crew, crew.crowds
-        self._plans = crew.plans = plans
+        self._plans = crew.plans = Current(plans, services.board)
         self._set_timer = set_timer
         self._limits = limits or machine.Limits()
         self._chance = chance

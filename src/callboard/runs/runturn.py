@@ -93,6 +93,13 @@ class Waited(msgspec.Struct, frozen=True):
 class RunTurn:
     """What is to be committed, and what is to be carried out after."""
 
+    __slots__ = (
+        *("_born", "_causes", "_changes", "_children", "_ears", "_parent", "_questions", "_run", "_said"),
+        *("_size", "_stream", "_workflow", "began", "births", "entered", "facts", "first", "first_at"),
+        *("given_up", "last", "links", "looks", "occasion", "snapshot", "starts", "stops", "time_out"),
+        *("timers", "turn", "watched"),
+    )
+
     def __init__(
         self, turn: Turn, run: str, workflow: str, last: Place | None, parent: str | None = None
     ) -> None:
@@ -172,32 +179,42 @@ class RunTurn:
         hops: int = 0,
     ) -> None:
         """Put in what was decided; `said` are messages that are sent if the decision holds anything."""
-        first = len(self.facts)
-        for number, fact in enumerate(decision.events):
-            ref = Ref(first + number)
-            self._causes.append(Ref(first) if number else cause)
+        first = number = len(self.facts)
+        led: Place | None = cause
+        for fact in decision.events:
+            ref = Ref(number)
+            self._causes.append(led)
+            if number == first:
+                led = ref  # the first of them leads to the others
+            number += 1
             if isinstance(fact, (events.StepActivated, events.AttemptStarted)):
                 self.began[fact.step] = ref
-            elif isinstance(fact, ChildStarted):
-                self._born[fact.run] = ref
-            elif isinstance(fact, ResourcesLinked):
-                self.links = True
-                self._changes += linking.rows(self._run, self._workflow, fact, ref)
-            elif isinstance(fact, events.WaitAnswered) and fact.message is not None:
-                self._changes.append(used(self._run, Position(fact.message), self.first))
             elif isinstance(fact, (events.StepCompleted, events.ContextUpdated, events.WorkflowStarted)):
                 self._size += 2 * fact.bytes  # an output is a row, too
+            else:
+                self._note(fact, ref)
             self.last = ref
         self._size += decision.size
         self.facts += decision.events
         if said and decision.events:
             self._said += [(one, sender, Ref(first), hops) for one in said]
             self._size += sum(len(one.json) for one in said)
-        self._rule(decision.rulings, first)
+        if decision.rulings:
+            self._rule(decision.rulings, first)
         for want in decision.wants:
             self._want(want)
             if isinstance(want, commands.CloseWait):
                 self._remember(decision, want, first)
+
+    def _note(self, fact: msgspec.Struct, ref: Ref) -> None:
+        """Put in the rows that go with a fact, and what must be known of it later."""
+        if isinstance(fact, ChildStarted):
+            self._born[fact.run] = ref
+        elif isinstance(fact, ResourcesLinked):
+            self.links = True
+            self._changes += linking.rows(self._run, self._workflow, fact, ref)
+        elif isinstance(fact, events.WaitAnswered) and fact.message is not None:
+            self._changes.append(used(self._run, Position(fact.message), self.first))
 
     def bear(self, want: commands.StartChild, cause: Ref, decision: Decision) -> None:
         """Put in the beginning of a child; the parent's wait for its end, if it waits, with it."""

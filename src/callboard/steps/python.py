@@ -12,27 +12,27 @@ import msgspec
 
 from callboard.outcome import Done, Fail, Failure, Outcome, Retry
 from callboard.planning import catalogue
-from callboard.planning.step import Action, attempting
-from callboard.steps.work import Work, read
+from callboard.planning.step import Action, begin_attempt
+from callboard.steps.work import Work, taken
 
 
 async def call(work: Work) -> Outcome:
     """Call the function."""
-    given = read(work.value, catalogue.Python, "with", checks=False)
+    given = taken(work.value, catalogue.Python, "with")
     action = work.house.action(given.action)
-    argument = read(given.input, action.input, "with.input", checks=False)
-    with attempting(work.attempt):
-        if action.waits:
-            result = await action.function(argument)
-        else:
-            result = await work.house.in_a_thread(work.attempt.key, lambda: action.function(argument))
+    argument = taken(given.input, action.input, "with.input")
+    begin_attempt(work.attempt)
+    if action.waits:
+        result = await action.function(argument)
+    else:
+        result = await work.house.in_a_thread(work.attempt.key, lambda: action.function(argument))
     return _outcome(action, result)
 
 
 def _outcome(action: Action, result: object) -> Outcome:
     try:
         plain = msgspec.to_builtins(result)
-        if isinstance(result, Done | Retry | Fail):
+        if isinstance(result, (Done, Retry, Fail)):
             return _checked(plain)
         if action.output is not None:
             msgspec.convert(plain, action.output)

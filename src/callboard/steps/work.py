@@ -10,7 +10,6 @@ would be the same the next time.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -124,14 +123,16 @@ class Work(msgspec.Struct):
         return f"workflow.{self.attempt.workflow}"
 
 
-def read(value: object, kind: type[P], what: str, *, checks: bool = True) -> P:
-    """Return a value as a struct, or refuse it with the place and a sentence.
+def taken(value: object, kind: type[P], what: str) -> P:
+    """Return a value of the right types as a struct, as it is: nothing but types is said of it."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return read(value, kind, what)
 
-    Without `checks` a value of the right types is taken as it is: nothing but types is said of it.
-    """
-    if not checks:
-        with contextlib.suppress(msgspec.ValidationError):
-            return msgspec.convert(value, kind)
+
+def read(value: object, kind: type[P], what: str) -> P:
+    """Return a value as a struct, or refuse it with the place and a sentence."""
     found: list[tuple[Path, str]] = []
 
     def note(path: Path, _code: str, message: str, _key: bool) -> None:  # noqa: FBT001 - a callback

@@ -68,13 +68,16 @@ class Hearing:
         """Up to here all was heard."""
         self._until = Position(0)
         """Up to here there is something to hear."""
-        self._saved = Position(0)
+        self.saved = Position(0)
+        """Up to here it is written down that all was heard."""
+        self.deaf: set[str] = set()
+        """Workflows whose triggers could not be read yet: until they are, nothing more is written down."""
         self._stirred = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def open(self, after: Position, until: Position) -> None:
         """Begin behind a position, and listen to what there is up to another."""
-        self._after, self._until, self._saved = after, until, after
+        self._after, self._until, self.saved = after, until, after
         self._task = asyncio.create_task(self._listen(), name="triggers: hearing")
         if after < until:
             self._stirred.set()
@@ -121,17 +124,17 @@ class Hearing:
                 pause.reset()
                 if self._after == begin:  # else it was rewound meanwhile
                     self._after = seen
-            if self._after - self._saved >= SAVE_EVERY:
+            if self._after - self.saved >= SAVE_EVERY:
                 with contextlib.suppress(CallboardError):
                     await self._save()
 
     async def _save(self) -> None:
         reached = self._after
-        if reached > self._saved:
+        if reached > self.saved and not self.deaf:
             turn = self._services.journal.turn()
             turn.change(MoveHearing(reached))
             await self._services.journal.commit(turn)
-            self._saved = reached
+            self.saved = reached
 
     async def _page(self, begin: Position) -> Position:
         """Hear a page of the log; return up to where."""

@@ -113,6 +113,8 @@ class Triggers(LoopActor[Changed | Rang | Settle]):
         fresh = [since for name in sorted(names) for since in await self._compare(name)]
         head, heard = (await store.head()).position, await store.heard() or Position(0)
         since = min((one.since for one in self._kept.values() if one.hears), default=head)
+        if self._hearing.deaf:
+            since = Position(0)  # nobody knows yet who of them listens, and since when
         self._hearing.open(min(max(since, heard), *fresh, head), head if since < head else Position(0))
 
     async def on_stop(self) -> None:
@@ -173,22 +175,30 @@ class Triggers(LoopActor[Changed | Rang | Settle]):
         Return from where those listen to the log that are new.
         """
         mine = [one for one in self._kept.values() if one.entry.workflow == workflow]
+        deaf = workflow in self._hearing.deaf
         for one in mine:
             await one.lock.acquire()
         try:
             found = await compare(self._services, self._plans, self._timetable, workflow, self._kept)
+            self._hearing.deaf.discard(workflow)
         except Exception as error:  # noqa: BLE001  the triggers of one workflow keep nobody from the others
             # Such as a kind of step that is gone: runs that are there fail by it, and none begins.
             _log.error("triggers.not_set", workflow=workflow, reason=str(error))
             found = []
             if isinstance(error, PASSING):
+                self._hearing.deaf.add(workflow)
                 self._run_errand(self._look_again(workflow))
         finally:
             for one in mine:
                 one.lock.release()
         self._listening.clear()
         self._paths = {path: one for one in self._kept.values() if (path := one.entry.planned.webhook)}
-        return [self._kept[name].since for name in found if self._kept[name].hears]
+        since = [self._kept[name].since for name in found if self._kept[name].hears]
+        if deaf and workflow not in self._hearing.deaf:
+            # What passed meanwhile was heard without them. As after a crash, nothing is fired twice by it.
+            again = [one for one in self._kept.values() if one.entry.workflow == workflow and one.hears]
+            since += [max(one.since, self._hearing.saved) for one in again]
+        return since
 
     async def _look_again(self, workflow: str) -> None:
         await self.clock.sleep(LOOK_AGAIN)

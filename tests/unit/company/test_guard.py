@@ -30,6 +30,9 @@ class Life:
     """What handlers of one life are to do, and what they began."""
 
     deadly: ClassVar[set[str]] = set()
+    slow: ClassVar[set[str]] = set()
+    go: ClassVar[asyncio.Event]
+    """Slow ones go on when it is set."""
     began: ClassVar[list[str]] = []
     at_once: ClassVar[int] = 0
     most_at_once: ClassVar[int] = 0
@@ -47,6 +50,8 @@ class Worker(Bot):
             await asyncio.sleep(0)
             if note.text in Life.deadly:
                 await asyncio.Event().wait()  # the process ends here
+            if note.text in Life.slow:
+                await Life.go.wait()
         finally:
             Life.at_once -= 1
         self.memory.texts.append(note.text)
@@ -56,9 +61,18 @@ class Other(Worker):
     """Works beside the first."""
 
 
+class Passerby(Bot):
+    """Under no suspicion: while it handles messages, whatever else may begin has begun."""
+
+    @on(Note)
+    async def note(self, note: Note, turn: Turn) -> None:
+        """Do nothing."""
+
+
 @pytest.fixture(autouse=True)
 def new_world() -> None:
     Life.deadly = {"deadly"}
+    Life.slow, Life.go = set(), asyncio.Event()
     Life.began = []
     Life.at_once = Life.most_at_once = 0
 
@@ -72,6 +86,13 @@ async def began(here: Stage, *texts: str) -> None:
     """Wait until handlers of these notes have begun in this life, then forget them."""
     await here.until(lambda: set(texts) <= set(Life.began), within=10)
     Life.began = []
+
+
+async def a_while(here: Stage) -> None:
+    """Let some messages be handled by somebody who waits for nobody."""
+    for _ in range(5):
+        await here.send("passerby", Note("hello"))
+        await here.quiet("passerby")
 
 
 async def texts(here: Stage, bot: str) -> str:
@@ -132,16 +153,22 @@ async def test_a_bot_that_is_stopped_in_the_middle_of_an_attempt_killed_nobody(f
 async def test_an_innocent_neighbour_of_a_deadly_message_is_handled(file: Path) -> None:
     """Both were under way when the process ended; from then on they run one at a time."""
     async with stage(file, Worker, Other, unclean=True, grace=0.05) as here:
-        Life.deadly = {"deadly", "slow"}  # the slow one is still at work when the process ends
+        Life.slow = {"slow"}  # it is still at work when the process ends
         await here.send("worker", Note("deadly"))
         await here.send("other", Note("slow"))
         await began(here, "deadly", "slow")
-    Life.deadly = {"deadly"}
     for _ in range(2):
         Life.most_at_once = 0
-        async with stage(file, Worker, Other, unclean=True, grace=0.05) as here:
-            await began(here, "deadly")
+        Life.go = asyncio.Event()
+        async with stage(file, Worker, Other, Passerby, unclean=True, grace=0.05) as here:
+            await here.until(lambda: bool(Life.began), within=10)
+            await a_while(here)
+            assert Life.at_once == 1, "whichever of the two was first is still at work, and alone"
+            Life.go.set()
+            await here.until(lambda: "deadly" in Life.began, within=10)
+            await a_while(here)
             assert Life.most_at_once == 1
+            Life.began = []
     async with stage(file, Worker, Other, unclean=True, grace=0.05) as here:
         await here.quiet("worker", "other")
         assert [one.reason for one in await here.store.dead_letters()] == ["KILLED_PROCESS"]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.errors import ExpressionFailed, ExpressionInvalid
-from callboard.expressions import condition, template, value
+from callboard.expressions import Limits, condition, template, value
 from tests.proof import scaled
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -78,6 +78,33 @@ def test_a_whole_value_is_a_copy() -> None:
     assert isinstance(rendered, dict)
     rendered["a"].append(2)
     assert trigger == {"a": [1]}
+
+
+def test_an_object_is_built_anew_each_time_with_its_keys_as_they_are_written() -> None:
+    made = value({"b": 1, "a": "{{ x }}", "c": {"e": "text", "d": []}})
+    first = made.render({"x": 2})
+    assert isinstance(first, dict)
+    first["b"] = first["c"]["e"] = 0
+    first["c"]["d"].append(0)
+    second = made.render({"x": 3})
+    assert second == {"b": 1, "a": 3, "c": {"e": "text", "d": []}}
+    assert (list(second), list(second["c"])) == (["b", "a", "c"], ["e", "d"])
+
+
+def came_to(text: str, scope: object, limits: Limits) -> object:
+    try:
+        return template(text).render(scope, limits), template(text).lenient(scope, limits)  # type: ignore[arg-type]
+    except ExpressionFailed as error:
+        return error.message.partition(": ")[2], error.details
+
+
+@settings(max_examples=scaled(100))
+@given(JSON | st.dates() | st.just(1e999) | st.just({1: 2}), st.sampled_from([1, 100, 1 << 20]))
+def test_a_bare_reference_gives_what_every_other_way_to_it_gives(x: object, most: int) -> None:
+    limits = Limits(result=most, steps=most - 1)
+    for scope in {"a": {"b": x}}, MappingProxyType({"a": MappingProxyType({"b": x})}):
+        for bare, other in ("{{ a.b }}", '{{ a["b"] }}'), ("{{ a.b.c }}", '{{ a["b"]["c"] }}'):
+            assert came_to(bare, scope, limits) == came_to(other, scope, limits)
 
 
 def test_only_texts_of_a_value_are_templates_and_keys_are_literal() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard.errors import Conflict, NotFound, TemplateInvalid, VersionAltered
+from callboard.errors import Conflict, DiskFull, NotFound, TemplateInvalid, VersionAltered
 from callboard.facts.publishing import Published
 from callboard.ids import PrincipalId, Version
 from callboard.publish.library import Library
@@ -19,6 +19,7 @@ from callboard.publish.publisher import FromFile
 from callboard.store.port import Store
 from callboard.templates.publishing import template_stream
 from callboard.templates.rows import TemplateRow
+from tests.faulty import Disk, disk_error, faulty_store
 from tests.unit.company.stage import stage
 from tests.unit.templates.material import LETTERS, WATCH
 
@@ -176,3 +177,18 @@ async def test_many_versions_are_read_and_few_are_kept(shelf: Shelf, monkeypatch
     for number in (1, 2, 3, 1, 4, 5, 3, 1):
         assert await shelf.body(number) == f"text {number}"
     assert await shelf.body() == "text 5"
+
+
+async def test_a_disk_that_fails_is_no_fault_of_a_file(tmp_path: Path) -> None:
+    """The start or the reload is refused; else the file would be passed over until somebody changes it."""
+    files, disk = tmp_path / "files", Disk()
+    files.mkdir()
+    (files / "note.yaml").write_text(ONE)
+    async with stage(tmp_path / "db", store=faulty_store(tmp_path / "db", disk)) as here:
+        library = Library(here.store, here.company.services.journal)
+        disk.break_at("INSERT", error=disk_error(sqlite3.SQLITE_FULL, "SQLITE_FULL"))
+        with pytest.raises(DiskFull):
+            await library.publish_folder(files)
+        disk.mend()
+        (found,) = await library.publish_folder(files)
+        assert found.published == Published("note", 1, created=True, activated=True)

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from callboard.errors import StoreUnavailable
 from callboard.facts.triggering import TriggerFired, TriggerNotFired
 from callboard.ids import DEFAULT_TENANT, Position, PrincipalId
 from callboard.run.commands import Reopen
 from callboard.store.changes import KeepKey
+from callboard.store.runrows import TriggerRow
+from callboard.stores.sqlite import SqliteStore
+from callboard.stores.sqlite.connection import inline
 from callboard.testing.clock import JumpClock
 from callboard.triggers.delivery import deliver
 from tests.unit.triggers.house import ANN, House, house
@@ -235,6 +239,43 @@ async def test_an_end_that_nobody_heard_starts_its_run_at_the_next_start(tmp_pat
     async with house(tmp_path / "db", clock=clock) as h:
         await heard(h, "after", 1)
         assert len(await h.all_runs("after")) == 1
+
+
+class Unread(SqliteStore):
+    """A store that cannot tell which triggers one workflow has."""
+
+    left = 0
+    """How often it still cannot."""
+
+    async def triggers(self, *, workflow: str | None = None, **more: Any) -> list[TriggerRow]:
+        if workflow == "after" and self.left:
+            self.left -= 1
+            raise StoreUnavailable("The disk did not read.")
+        return await super().triggers(workflow=workflow, **more)
+
+
+async def test_a_trigger_that_cannot_be_read_for_a_while_hears_later_what_passed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """In the same life or, if it cannot be read in all of it, in the next, though others heard on."""
+    clock = JumpClock()
+    async with house(tmp_path / "db", NOTES, DONE, AFTER.replace("STATUS", "any"), clock=clock) as h:
+        h.stage.company.board.listeners.clear()
+        run = await start(h, "first")
+
+        async def over() -> bool:
+            row = await h.store.run(run)
+            return row is not None and row.status == "completed"
+
+        await h.until(over)
+    store = Unread(tmp_path / "db", clock=clock, connect=inline)
+    for life, store.left in ((1, 1_000), (2, 1)):
+        async with house(tmp_path / "db", clock=clock, store=store) as h:
+            await h.say("intake.a", {"n": 10 * life})
+            await heard(h, "w", life)
+            await heard(h, "after", life - 1)
+            assert len(await h.all_runs("after")) == life - 1
+            assert len(await h.all_runs("w")) == life, "it was fired twice"
 
 
 # ── circles ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,8 +27,8 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 Work = Callable[Concatenate[sqlite3.Connection, P], Result]
 
-STATEMENTS_KEPT = 256
-"""How many compiled statements a connection keeps; more than the adapter has."""
+STATEMENTS_KEPT = 768
+"""How many compiled statements a connection keeps; more than the adapter has, of all sizes (gathering.py)."""
 
 
 class Connection(Protocol):

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -33,8 +34,12 @@ from callboard.stores.sqlite.queries import QUERIES, Row
 
 FEW = 4
 """So many turns are worth gathering."""
-MOST_ROWS = 64
-"""In one statement; a power of two. What is left over goes by the next smaller ones."""
+SIZES = (*range(1, 17), *range(20, 65, 4), *range(72, 129, 8))
+"""How many rows there may be in one statement; what is left over goes by a smaller one.
+
+One of each size is compiled and kept, so all sizes up to the largest would take five times the memory
+(70 MB), and powers of two alone cut a batch of fifty turns into twice as many statements: Python's lock is
+given away at each, and has to be waited for."""
 
 RUN = "run:"
 _OWN = frozenset({RecordDecision, SaveSnapshot})
@@ -81,6 +86,8 @@ class Gathering:
         self.streams: set[tuple[str, str]] = set()
         """To which those append that were gathered so far."""
         self._piles: list[tuple[str, list[Row]]] = [(statement, []) for statement in _AS_MANY]
+        self._usual = {statement: (at, rows) for at, (statement, rows) in enumerate(self._piles)}
+        """The piles that were there before the first turn, each with its place."""
         self._at = 0
 
     def begin(self, streams: list[tuple[str, str]]) -> None:
@@ -90,6 +97,11 @@ class Gathering:
 
     def put(self, statement: str, row: Row) -> None:
         """Take a statement of the turn, after those that it said before."""
+        usual = self._usual.get(statement)
+        if usual is not None and usual[0] >= self._at:
+            self._at, rows = usual
+            rows.append(row)
+            return
         piles = self._piles
         for at in range(self._at, len(piles)):
             if piles[at][0] is statement:
@@ -117,10 +129,9 @@ class Gathering:
 
 def _parts(rows: list[Row]) -> list[list[Row]]:
     """Cut rows into parts of few sizes, since a statement of each size is compiled and kept."""
-    parts, begin, size = [], 0, MOST_ROWS
+    parts, begin = [], 0
     while begin < len(rows):
-        while size > len(rows) - begin:
-            size //= 2
+        size = SIZES[bisect_right(SIZES, len(rows) - begin) - 1]
         parts.append(rows[begin : begin + size])
         begin += size
     return parts
@@ -130,7 +141,7 @@ def _flat(rows: list[Row]) -> list[Any]:
     return list(chain.from_iterable(rows))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _for(statement: str, count: int) -> str:
     """Return a statement that takes so many rows where it is written for one."""
     return _ROW.sub(lambda row: ", ".join([row[0]] * count), statement)

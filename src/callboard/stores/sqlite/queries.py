@@ -25,24 +25,21 @@ class Queries:
 
     def __init__(self, text: str) -> None:
         parts = _NAME.split(text)
-        self._statements: dict[str, str] = {}
+        # Attributes in fact, and not found by name each time: each row that is written asks for a statement.
+        statements = vars(self)
         for name, body in zip(parts[1::2], parts[2::2], strict=True):
-            if name in self._statements:
+            if name in statements:
                 msg = f"Two statements of queries.sql are named {name}."
                 raise ValueError(msg)
-            statement = _COMMENT.sub("", body).strip().removesuffix(";")
-            self._statements[name] = statement
+            statements[name] = _COMMENT.sub("", body).strip().removesuffix(";")
 
     def __getattr__(self, name: str) -> str:
-        try:
-            return self._statements[name]
-        except KeyError:
-            msg = f"queries.sql has no statement named {name}"
-            raise AttributeError(msg) from None
+        msg = f"queries.sql has no statement named {name}"
+        raise AttributeError(msg)
 
     def names(self) -> list[str]:
         """Return every name, for the test that each is used."""
-        return list(self._statements)
+        return list(vars(self))
 
 
 QUERIES = Queries((files(__package__) / "queries.sql").read_text(encoding="utf-8"))

@@ -178,34 +178,34 @@ class _Transaction:
             row = self._execute(QUERIES.stream_version, (tenant, stream)).fetchone()
             conflict = ConcurrencyConflict(stream, version, row[0] if row else 0)
             raise _Refused(conflict, clean=clean)
-        first = Position(self.next)
+        say, at, principal, stream_type = self._say, within.at, turn.principal, entry.kind
+        first = position = self.next
         for event in entry.events:
             version += 1
-            position = self.next
-            self.next += 1
-            self._say(
-                QUERIES.insert_event,
-                (
-                    position,
-                    within.position(event.cause),
-                    tenant,
-                    turn.principal,
-                    stream,
-                    entry.kind,
-                    version,
-                    event.id,
-                    event.type.name,
-                    event.type.revision,
-                    event.data,
-                    event.metadata,
-                    within.at,
-                ),
+            type_ = event.type
+            row = (
+                position,
+                within.position(event.cause),
+                tenant,
+                principal,
+                stream,
+                stream_type,
+                version,
+                event.id,
+                type_.name,
+                type_.revision,
+                event.data,
+                event.metadata,
+                at,
             )
-            if event.type.ends or event.type.reopens:
-                self._say(QUERIES.end_stream, (tenant, stream, within.at if event.type.ends else None))
-        for derived in project_all([event.fact for event in entry.events], first, stream):
+            say(QUERIES.insert_event, row)
+            position += 1
+            if type_.ends or type_.reopens:
+                say(QUERIES.end_stream, (tenant, stream, at if type_.ends else None))
+        self.next = position
+        for derived in project_all([event.fact for event in entry.events], Position(first), stream):
             statement, layout = STATEMENTS[type(derived)]
-            self._say(statement, layout(derived, within))
+            say(statement, layout(derived, within))
 
     def _message(self, turn: Turn, entry: NewMessage, within: Within) -> None:
         position = self.next
