@@ -35,7 +35,7 @@ from callboard.company.roster import Roster
 from callboard.config import FILE, Config
 from callboard.deaths import Deaths
 from callboard.desk import FrontDesk, keeping
-from callboard.errors import BadInput
+from callboard.errors import ActorStopped, BadInput, CallboardError, StoreUnavailable
 from callboard.folder import DataFolder, FolderLock
 from callboard.ids import SystemIds
 from callboard.planning.step import Catalogue
@@ -95,9 +95,12 @@ class Callboard:
             self._parts.push_async_callback(store.close)
             self._desk = await self._staff(store, lock)
             await self._open_door(self._desk, folder, lock)
-        except BaseException:
+        except BaseException as error:
             await self.stop()
-            raise
+            reason = _reason(error)
+            if reason is error:
+                raise
+            raise reason from None
         self._desk.status = "ok"
         _log.info("callboard.up", url=self.url, data=str(folder.path), version=_version())
 
@@ -236,6 +239,16 @@ class Callboard:
         _log.critical("callboard.part_died", part=name, error=repr(error))
         self.fault = error or RuntimeError(f"{name} ended by itself")
         self.ended.set()
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Return why the house does not start: not that a part of it stopped, but what stopped that part."""
+    while isinstance(error, ActorStopped) and isinstance(error.__cause__, CallboardError):
+        error = error.__cause__
+    if isinstance(error, StoreUnavailable):
+        told = f"The server did not start: mend what follows, and start it again. {error.message}"
+        return type(error)(told, **error.details)
+    return error
 
 
 def _open_client(*, private: bool) -> Client:

@@ -434,7 +434,7 @@ class StoreLocked(StoreUnavailable):
 
 
 class StoreCorrupt(StoreUnavailable):
-    """The database file is damaged; no retry will mend it, a restored backup will."""
+    """The database file is damaged, or the disk did not read it: `callboard doctor --full` tells which."""
 
     code = "STORE_CORRUPT"
     retryable = False

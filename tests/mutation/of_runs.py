@@ -195,9 +195,23 @@ OF_RUNS = (
     ),
     Mutation(
         "what a run has in its hand is lost on a disk that cannot be read",
-        "runs/patience.py",
+        "company/patience.py",
         "            await clock.sleep(pause.next())\n",
         "            raise\n",
         ("tests/unit/runs/test_faults.py",),
+    ),
+    Mutation(
+        "a step fails for good by a read of ours that fails for a moment",
+        "runs/running.py",
+        "await patiently(self.services.clock, partial(self.plans.current, name, version))",
+        "await self.plans.current(name, version)",
+        ("tests/unit/runs/test_faulty_reads.py",),
+    ),
+    Mutation(
+        "a bot is set aside by a disk that cannot be read while it begins",
+        "company/bot.py",
+        "        await wait(self._attempts.look_back)\n",
+        "        await self._attempts.look_back()\n",
+        ("tests/unit/company/test_faulty_starts.py",),
     ),
 )

@@ -181,7 +181,7 @@ class Prompter:
         self.done[step, self.iteration[step], data.get("attempt", 1)] = data.get("output")
         again, taken = self.script.agains.get(step), False
         if again is not None:
-            allowed = self.stopping is None or again.to in self.stopping
+            allowed = self.stopping is None or self.script.following({again.to}) <= self.stopping
             holds = again.test is None or again.test.holds(self.trigger, self.output)
             taken = holds and allowed and self.backs[step] < again.most
         if taken != bool((data.get("again") or {}).get("taken")):

@@ -11,10 +11,19 @@ import pytest
 
 from callboard import config, offline
 from callboard.app import Callboard
-from callboard.errors import AddressInUse, BackupInvalid, BadInput, DataFolderLocked, StoreCorrupt
+from callboard.errors import (
+    AddressInUse,
+    BackupInvalid,
+    BadInput,
+    DataFolderLocked,
+    DiskFull,
+    StoreCorrupt,
+    StoreUnavailable,
+)
 from callboard.folder import DataFolder
-from callboard.ids import DEFAULT_TENANT, LOCAL_USER
+from callboard.ids import DEFAULT_TENANT, LOCAL_USER, Position, Tenant
 from callboard.store.turn import Turn
+from callboard.stores.sqlite import SqliteStore
 
 
 def settings(project: Path, **flags: object) -> config.Config:
@@ -128,6 +137,24 @@ async def test_a_start_that_fails_leaves_nothing_behind(house: Callboard, tmp_pa
     async with asyncio.timeout(5):  # a thread that said its last word takes a moment to end
         while _threads() > threads:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("told", [DiskFull("The disk is full: make room."), StoreCorrupt("It did not read.")])
+async def test_a_start_that_the_disk_refuses_says_what_the_disk_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: StoreUnavailable
+) -> None:
+    """Not that a part of the house has stopped, nor that anything goes on by itself: the server is not up."""
+
+    class Faulty(SqliteStore):
+        async def heard(self, *, tenant: Tenant = DEFAULT_TENANT) -> Position | None:
+            raise told  # as the triggers begin
+
+    monkeypatch.setattr("callboard.app.SqliteStore", Faulty)
+    with pytest.raises(type(told)) as raised:
+        await Callboard(settings(tmp_path)).start()
+    assert raised.value.message == (
+        f"The server did not start: mend what follows, and start it again. {told.message}"
+    )
 
 
 def _threads() -> int:

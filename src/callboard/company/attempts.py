@@ -111,20 +111,19 @@ class Attempts:
         self._asks: dict[tuple[Position, int], Asking] = {}
         self._guard = Guard(self._name, services.alert)
 
-    async def begin(self) -> None:
-        """Take up what the bot keeps, waits for, and was doing when the process ended."""
-        store, name = self._services.store, self._name
+    async def take_up(self) -> None:
+        """Read what the bot keeps and waits for; again has no effect."""
         self._bot.settings = self._terms.settings
-        row = await store.memory(name)
+        row = await self._services.store.memory(self._name)
         if self._shape.memory is not None:
             self._memory = self._saved = row.data if row else ""
             self._recall()
             self._memory = self._memory or encode(self._bot.memory)
         await self.look_for_answers()
+
+    async def begin(self) -> None:
+        """Let the bot prepare."""
         await self._bot.started()
-        cursor = await store.cursor(name)
-        self.settled = self._line.declared if cursor is None else cursor
-        await self._look_back()
 
     async def end(self) -> None:
         """Let the bot close what it keeps open."""
@@ -137,8 +136,14 @@ class Attempts:
         """Read which questions are open, and which were answered meanwhile."""
         self._asks = open_asks(await self._services.store.waits(bot_stream(self._name)))
 
-    async def _look_back(self) -> None:
-        """See what was under way when the process ended, and give up what ended it too often."""
+    async def look_back(self) -> None:
+        """See how far the bot came and what was under way when the process ended.
+
+        Give up what ended it too often. If the disk fails half-way, it is done again from the beginning.
+        """
+        self._sitting = None
+        cursor = await self._services.store.cursor(self._name)
+        self.settled = self._line.declared if cursor is None else cursor
         started = await self._services.store.started(self._name)
         for lost in self._guard.look_back(started, self.settled, self._sit()):
             message = await self._services.store.message_at(lost.message)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from callboard.company.asking import Services
 from callboard.company.attempts import FIRST_RETRY, Attempts, Refused
 from callboard.company.board import Hint, Line
 from callboard.company.clearing import Expire, expire_one
+from callboard.company.patience import patiently
 from callboard.company.sitting import Delivered, next_attempt
 from callboard.errors import (
     CallboardError,
@@ -81,7 +83,10 @@ class BotActor(LoopActor[Any]):
     # ── the life ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def on_start(self) -> None:
+        wait = partial(patiently, self.clock, unless=lambda: self.actor_inbox.closed, bot=self._name)
+        await wait(self._attempts.take_up)
         await self._attempts.begin()
+        await wait(self._attempts.look_back)
         self._place = self._attempts.settled
         self._line.behind = True
         self._line.ref = self.actor_ref  # hints come from here on; those that lie behind are repeats

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
@@ -18,6 +19,7 @@ from callboard.actors.runtime import LoopActor
 from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.authoring.bot import Say
 from callboard.company.asking import Services
+from callboard.company.patience import patiently
 from callboard.company.sitting import DELAYED, Delayed, keep, unsent, written
 from callboard.errors import CallboardError
 from callboard.facts import encode
@@ -63,11 +65,16 @@ class Calendar(LoopActor[Due]):
     async def on_start(self) -> None:
         """Set all timers that the store keeps; those that fell due meanwhile ring at once."""
         after = None
-        while page := await self._services.store.timers(after, PAGE):
+        while page := await self._page(after):
             for timer in page:
                 if timer.kind in {DELAYED, SCHEDULE}:
                     self.arm(timer)
             after = page[-1].id
+
+    async def _page(self, after: TimerId | None) -> list[Timer]:
+        # To fall over each time that the disk cannot be read would end the server after some times.
+        read = partial(self._services.store.timers, after, PAGE)
+        return await patiently(self.clock, read, unless=lambda: self.actor_inbox.closed, reader=self.name)
 
     def arm(self, timer: Timer) -> None:
         """Have a timer ring here."""

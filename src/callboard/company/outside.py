@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ from callboard.company.asking import ASK, Services
 from callboard.company.board import Line
 from callboard.company.clearing import Expire, expire_one
 from callboard.company.composing import compose
+from callboard.company.patience import patiently
 from callboard.company.reading import Reading, Seat
 from callboard.company.serving import Last, Served, Serving
 from callboard.company.sitting import Sitting
@@ -130,8 +132,9 @@ class OutsideBot(LoopActor["Open | ReadOn | Ack | Any"]):
     # ── the life ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def on_start(self) -> None:
-        await self._forget_asks()
-        await self._serving.begin()
+        wait = partial(patiently, self.clock, unless=lambda: self.actor_inbox.closed, bot=self._name)
+        await wait(self._forget_asks)
+        await wait(self._serving.begin)
         self._line.ref = self.actor_ref
 
     async def on_stop(self) -> None:

@@ -289,7 +289,9 @@ def delete(standing: Standing) -> list[WorkflowFact]:
 
 def missing(name: str, hint: str = "") -> NotFound:
     """Return the error for a workflow that is not there."""
-    said = hint or ": put its file into config/workflows, or publish it."
+    said = hint or (
+        ": put its file into config/workflows and publish it; if it is there, `callboard check` says why not."
+    )
     return NotFound(f"There is no workflow {name}{said}", workflow=name)
 
 

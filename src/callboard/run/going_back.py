@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from callboard.facts.events import Reworked, WentBack
 from callboard.outcome import Failure
-from callboard.planning.plan import PlannedStep
+from callboard.planning.plan import GoBack, PlannedStep
 from callboard.run import stopping
 from callboard.run.edges import Spread
 from callboard.run.leaving import abandon
@@ -22,8 +22,9 @@ def look_back(work: Work, planned: PlannedStep, step: StepState) -> WentBack | N
     again = planned.again
     if again is None:
         return None
-    if work.state.stopping and again.to not in work.state.spared:
-        taken, reason = False, f"The run stops, and {again.to} may not run any more."
+    barred = _barred(work, again)
+    if barred is not None:
+        taken, reason = False, f"The run stops, and {barred} may not run any more."
     else:
         taken, reason = True, "There is no condition."
         if again.condition is not None:
@@ -34,6 +35,14 @@ def look_back(work: Work, planned: PlannedStep, step: StepState) -> WentBack | N
             reason = f"{reason.rstrip('.')}; it has gone back {step.backs} times, which is the most it may."
     work.rule("again", planned.id, again.to, again.text, result=taken, reason=reason)
     return WentBack(again.to, taken, reason)
+
+
+def _barred(work: Work, again: GoBack) -> str | None:
+    """Return a step that would be done again and must not, since the run stops and it is not spared."""
+    state = work.state
+    if not state.stopping:
+        return None
+    return next((id_ for id_ in (again.to, *again.resets) if id_ not in state.spared), None)
 
 
 def go_back(work: Work, planned: PlannedStep) -> None:

@@ -30,11 +30,11 @@ import structlog
 from callboard.actors.runtime import Ref
 from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.company.asking import Services
+from callboard.company.patience import patiently
 from callboard.errors import CallboardError
 from callboard.facts.events import WorkflowCrashed, run_stream
 from callboard.ids import TimerId
 from callboard.retry import Backoff
-from callboard.runs.patience import patiently
 from callboard.runs.runturn import RUN
 from callboard.store.port import Timer
 

@@ -38,6 +38,7 @@ from callboard.actors.inbox import DEFAULT_CAPACITY, Inbox
 from callboard.actors.runtime import Envelope, LoopActor, Reply
 from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.clock import Alarm
+from callboard.company.patience import patiently
 from callboard.errors import (
     CallboardError,
     ConcurrencyConflict,
@@ -51,7 +52,6 @@ from callboard.retry import Backoff
 from callboard.run import commands
 from callboard.runs import answers, placing
 from callboard.runs.course import Course, Plans, learns_first
-from callboard.runs.patience import patiently
 from callboard.runs.replying import reply as reply_to_asker
 from callboard.runs.running import Crew, Ended, Running
 from callboard.runs.runturn import RunTurn

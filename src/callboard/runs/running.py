@@ -28,6 +28,7 @@ from callboard import logs
 from callboard.authoring.handling import Say
 from callboard.company.asking import Services, check_sendable, within
 from callboard.company.carrying import in_a_thread
+from callboard.company.patience import patiently
 from callboard.errors import BadInput, Denied, HandlerTimeout, NotFound
 from callboard.expressions import Stored, resolve, restored
 from callboard.ids import MessageId
@@ -133,13 +134,13 @@ class Crew:
         """Return a version of a set of documents, the active one if none is named, or refuse its name."""
         if self._templates is None:
             raise NotFound(f"There is no template {name} here.", name=name)
-        return await self._templates.documents(name, version)
+        return await patiently(self.services.clock, partial(self._templates.documents, name, version))
 
     async def workflow(self, name: str, version: int | None) -> Callee:
         """Return a version of a workflow, the current one if none is named, or refuse its name."""
         if self.plans is None:
             raise NotFound(f"There is no workflow {name} here.", name=name)
-        number, plan = await self.plans.current(name, version)
+        number, plan = await patiently(self.services.clock, partial(self.plans.current, name, version))
         return Callee.of(plan, number)
 
     async def aclose(self) -> None:
@@ -153,7 +154,7 @@ class Crew:
 
     async def created(self, system: str, type_: str, id_: str) -> Made | None:
         """Return which run has created a thing that lives elsewhere, if one has."""
-        found = await self.services.store.created(system, type_, id_)
+        found = await patiently(self.services.clock, partial(self.services.store.created, system, type_, id_))
         return None if found is None else Made(found.run, found.workflow, found.step, found.at)
 
     async def in_a_thread(self, key: str, call: Callable[[], object]) -> object:

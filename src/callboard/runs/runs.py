@@ -33,6 +33,7 @@ from callboard.actors.runtime import Ref
 from callboard.actors.supervisor import Supervisor
 from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.company.asking import Services
+from callboard.company.patience import patiently
 from callboard.errors import (
     ActorError,
     ActorStopped,
@@ -52,7 +53,6 @@ from callboard.runs.fallen import Fallen, gone
 from callboard.runs.forks import Read, Wanted, of_bounded_size
 from callboard.runs.hearing_back import HearingBack
 from callboard.runs.occasion import Occasion
-from callboard.runs.patience import patiently
 from callboard.runs.placing import write_down
 from callboard.runs.plans import Current, Plans, check_input
 from callboard.runs.run import RunActor

@@ -54,7 +54,10 @@ _PASSING = frozenset(
 
 
 class House(Protocol):
-    """What the house lends to an attempt."""
+    """What the house lends to an attempt.
+
+    While the store cannot be read, what is read from it is waited for: the fault of our disk is no outcome.
+    """
 
     def action(self, name: str) -> Action:
         """Return an action of the project, or refuse its name."""

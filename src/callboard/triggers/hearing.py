@@ -76,10 +76,10 @@ class Hearing:
         self._task: asyncio.Task[None] | None = None
 
     def open(self, after: Position, until: Position) -> None:
-        """Begin behind a position, and listen to what there is up to another."""
-        self._after, self._until, self.saved = after, until, after
+        """Begin behind a position, and listen to what there is up to another, or was told of meanwhile."""
+        self._after, self._until, self.saved = after, max(until, self._until), after
         self._task = asyncio.create_task(self._listen(), name="triggers: hearing")
-        if after < until:
+        if after < self._until:
             self._stirred.set()
 
     def stir(self, position: Position) -> None:

@@ -32,7 +32,7 @@ from callboard.actors.children import Child
 from callboard.actors.runtime import LoopActor
 from callboard.actors.timers import CancelTimer, SetTimer
 from callboard.company.asking import Services
-from callboard.errors import ActorError, NotFound, ShuttingDown, WrongState
+from callboard.errors import ActorError, NotFound, ShuttingDown, StoreUnavailable, WrongState
 from callboard.facts.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from callboard.facts.membership import matches
 from callboard.facts.triggering import KIND, TriggerDisabled, TriggerEnabled, trigger_stream
@@ -271,16 +271,26 @@ class Triggers(LoopActor[Changed | Rang | Settle]):
         """Return a trigger that is awake; `NotFound` if there is none of that name."""
         kept = self._kept.get(trigger)
         if kept is None:
+            self._must_know_all()
             raise NotFound(no_such("trigger", trigger, self._kept), trigger=trigger)
         return kept
+
+    def _must_know_all(self) -> None:
+        """Refuse to say that there is no such trigger while some could not be read: callers would give up."""
+        if self._hearing.deaf:
+            raise StoreUnavailable("Not all triggers could be read from the disk yet: ask again in a moment.")
 
     def keeps(self, trigger: str) -> bool:
         """Tell whether a trigger is kept here, so that something can fire it."""
         return trigger in self._kept
 
-    def webhook(self, path: str) -> Kept | None:
-        """Return the trigger behind a path."""
-        return self._paths.get(path)
+    def webhook(self, path: str) -> Kept:
+        """Return the trigger behind a path; `NotFound` if there is none."""
+        kept = self._paths.get(path)
+        if kept is None:
+            self._must_know_all()
+            raise NotFound("There is no such webhook.")
+        return kept
 
     async def fire(
         self, trigger: str, event: object, *, principal: PrincipalId, key: str | None = None

@@ -49,6 +49,18 @@ def described(kind: Any) -> inspect.Type:  # noqa: ANN401 - any annotation
     return inspect.type_info(kind)
 
 
+MOST_NAMED = 15
+"""So many keys are told to whoever wrote one that is near none of them."""
+
+
+def _those(names: Collection[str]) -> str:
+    """Return `; there are X and Y`, where that is no long list."""
+    if not 0 < len(names) <= MOST_NAMED:
+        return ""
+    *first, last = names
+    return f"; there are {', '.join(first)} and {last}" if first else f"; there is {last}"
+
+
 def is_template(value: object) -> bool:
     """Whether a value is a text that is rendered before it is used."""
     return isinstance(value, str) and parsing.is_template(value)
@@ -199,7 +211,7 @@ class Shape:
                 if item is not LEFT_OUT:
                     found[key] = item
             elif key != kind.tag_field and kind.forbid_unknown_fields:
-                hint = self._hints.get(key) or self._near(key, fields)
+                hint = self._hints.get(key) or self._near(key, fields) or _those(fields)
                 said = f"There is no key {shown(key)} here{hint}."
                 self._note((*path, key), "UNKNOWN_FIELD", said, True)  # noqa: FBT003 - a callback
         for name, field in fields.items():

@@ -25,9 +25,11 @@ from callboard.ids import Position, Version
 from callboard.messages import To
 from callboard.store.port import CommitInDoubt
 from callboard.stores.sqlite import SqliteStore, writing
+from callboard.stores.sqlite.faults import fault
 from callboard.stores.sqlite.opening import new_log_id, open_writer
 from callboard.stores.sqlite.rows import instant, microseconds
 from callboard.testing.store_conformance import NOON, STREAM, commit, noting, saying
+from tests.faulty import disk_error
 from tests.unit.stores.conftest import ask_writer, plain, refuses_to_open
 
 # ── durability ───────────────────────────────────────────────────────────────────────────────────────────
@@ -207,6 +209,16 @@ asyncio.run(main())
     assert (done.stdout.strip(), done.stderr) == ("STORE_READ_ONLY", "")
 
 
+def test_a_file_that_cannot_grow_beside_the_database_is_said_to_be_a_full_disk_perhaps() -> None:
+    """SQLite has no other word for it than an error of the disk."""
+    told = fault(disk_error(sqlite3.SQLITE_IOERR_SHMSIZE, "SQLITE_IOERR_SHMSIZE"))
+    assert type(told) is StoreUnavailable
+    assert "whether the disk is full" in told.message
+    other = fault(disk_error(sqlite3.SQLITE_IOERR_READ, "SQLITE_IOERR_READ"))
+    assert "look at the system's log" in other.message
+    assert "full" not in other.message
+
+
 # ── files that are not what they should be ───────────────────────────────────────────────────────────────
 
 
@@ -257,6 +269,9 @@ async def test_a_damaged_page_is_said_when_it_is_read(database: Path) -> None:
         with pytest.raises(StoreCorrupt) as raised:
             await store.events(STREAM, Version(0), 100)
         assert not raised.value.retryable
+        # It may be the disk alone: whoever restored a backup at once would lose what came after it.
+        said = raised.value.message
+        assert 0 < said.index("errors of the disk") < said.index("callboard doctor") < said.index("restore")
         try:
             sound = all(finding.ok for finding in await store.check(full=True))
         except StoreCorrupt:

@@ -12,11 +12,13 @@ from callboard.facts.triggering import TriggerFired, TriggerNotFired
 from callboard.ids import DEFAULT_TENANT, Position, PrincipalId
 from callboard.run.commands import Reopen
 from callboard.store.changes import KeepKey
-from callboard.store.runrows import TriggerRow
+from callboard.store.runrows import Audible, TriggerRow
 from callboard.stores.sqlite import SqliteStore
 from callboard.stores.sqlite.connection import inline
 from callboard.testing.clock import JumpClock
 from callboard.triggers.delivery import deliver
+from callboard.triggers.entries import Entry
+from callboard.triggers.hearing import Hearing
 from tests.unit.triggers.house import ANN, House, house
 
 NOTES = """
@@ -276,6 +278,34 @@ async def test_a_trigger_that_cannot_be_read_for_a_while_hears_later_what_passed
             await heard(h, "after", life - 1)
             assert len(await h.all_runs("after")) == life - 1
             assert len(await h.all_runs("w")) == life, "it was fired twice"
+
+
+async def test_an_end_that_comes_while_triggers_are_being_set_at_a_start_is_heard(tmp_path: Path) -> None:
+    """The head was read before it, and nobody listened yet; what comes next must not pass for the first."""
+    heard_: list[int] = []
+
+    async def note(one: Audible) -> list[Entry]:
+        heard_.append(one.position)
+        return []
+
+    async with house(tmp_path / "db", DONE) as h:
+        before = (await h.store.head()).position
+        await start(h, "first")
+
+        async def ended() -> bool:
+            return bool(await h.store.audible(before, (await h.store.head()).position, 10))
+
+        await h.until(ended)
+        (end,) = await h.store.audible(before, (await h.store.head()).position, 10)
+        hearing = Hearing(h.stage.company.services, h.triggers.firing, note)
+        hearing.stir(end.position)
+        hearing.open(Position(before), Position(end.position - 1))
+        await h.clock.sleep(1)
+        await h.say("intake.a", {"n": 1})
+        hearing.stir((await h.store.head()).position)
+        await h.until(lambda: len(heard_) > 1)
+        await hearing.close()
+        assert heard_[0] == end.position
 
 
 # ── circles ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -102,6 +102,13 @@ def test_what_goes_back_by_again_is_no_cycle() -> None:
     assert check(steps(one("a"), one("b", "again: {to: a, if: vars.x, max: 3}, with: {x: 1}"))) == []
 
 
+def test_where_no_key_is_near_those_that_there_are_are_named() -> None:
+    """Whoever guesses learns the words at once."""
+    said = check(step("with: {title: x, message: y}"))[0].message
+    assert said == "There is no key 'title' here; there are message and simulate."
+    assert check(step("zzz: 1"))[0].message.startswith("There is no key 'zzz' here; there are id, uses, ")
+
+
 def test_a_name_that_is_near_is_named() -> None:
     assert "did you mean core.echo?" in check(step("with: {}", "core.ecko"))[0].message
     assert (

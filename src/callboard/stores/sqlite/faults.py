@@ -21,8 +21,9 @@ from callboard.errors import (
 PRIMARY = 0xFF
 """The low byte of an extended result code is the primary one."""
 
+# By an extended result code, where that says more, or by a primary one.
 _FAULTS: dict[int, tuple[type[StoreUnavailable], str]] = {
-    sqlite3.SQLITE_FULL: (DiskFull, "The disk is full: make room, and work goes on by itself"),
+    sqlite3.SQLITE_FULL: (DiskFull, "The disk is full: make room; a server that runs goes on by itself"),
     sqlite3.SQLITE_READONLY: (
         StoreReadOnly,
         (
@@ -32,26 +33,36 @@ _FAULTS: dict[int, tuple[type[StoreUnavailable], str]] = {
     ),
     sqlite3.SQLITE_BUSY: (
         StoreLocked,
-        "Another process holds the database's write lock: end it, and work goes on by itself",
+        "Another process holds the database's write lock: end it; a server that runs goes on by itself",
     ),
     sqlite3.SQLITE_LOCKED: (StoreLocked, "Another connection holds a table of the database"),
     sqlite3.SQLITE_CORRUPT: (
         StoreCorrupt,
         (
-            "The database file is damaged: stop the server, keep a copy of the file, and restore the last "
-            "backup with `callboard restore`"
+            # As a rule SQLite says so, too, where a disk did not read a page that is whole.
+            "The database file was not read as it should be: look at the system's log for errors of the "
+            "disk, start the server again and run `callboard doctor --full`, and only if it finds damage "
+            "keep a copy of the file and restore the last backup with `callboard restore`"
         ),
     ),
     sqlite3.SQLITE_NOTADB: (
         StoreCorrupt,
         (
-            "The file is not a SQLite database, or its beginning is damaged: restore the last backup with "
-            "`callboard restore`"
+            "The file is not a SQLite database, or its beginning was not read as it should be: look at the "
+            "system's log for errors of the disk and start the server again, and only if that does not help "
+            "keep a copy of the file and restore the last backup with `callboard restore`"
         ),
     ),
     sqlite3.SQLITE_IOERR: (
         StoreUnavailable,
         "The disk did not read or write as it should: look at the system's log",
+    ),
+    sqlite3.SQLITE_IOERR_SHMSIZE: (
+        StoreUnavailable,
+        (
+            "A file beside the database could not be made or grow: see whether the disk is full and, if it "
+            "is not, look at the system's log"
+        ),
     ),
     sqlite3.SQLITE_CANTOPEN: (
         StoreUnavailable,
@@ -71,7 +82,7 @@ def meaning(error: sqlite3.Error) -> CallboardError | None:
         return StoreCorrupt(f"The database holds what cannot be read: {error}.") if _garbled(error) else None
     if code & PRIMARY == sqlite3.SQLITE_CONSTRAINT:
         return ConstraintViolated(f"The store refused a row: {error}.", constraint=error.sqlite_errorname)
-    known = _FAULTS.get(code & PRIMARY)
+    known = _FAULTS.get(code) or _FAULTS.get(code & PRIMARY)
     if known is None:
         return None
     kind, advice = known
