@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.mutations import CONFORMANCE, Mutation
 
 COMPANY = "tests/unit/company"
+AHEAD = f"{COMPANY}/test_ahead.py"
 ANSWERS = f"{COMPANY}/test_answers.py"
 ASKS = f"{COMPANY}/test_asks.py"
 BOTS = f"{COMPANY}/test_bot.py"
@@ -25,6 +26,13 @@ HISTORIES = "tests/simulation/test_bots.py"
 ANSWERS_IN_A_STORE = (CONFORMANCE, "-k", "answer")
 
 OF_BOTS = (
+    Mutation(
+        "forget what was committed ahead of a question",
+        "company/attempts.py",
+        "                await self._ahead.gone()\n",
+        "",
+        (AHEAD,),
+    ),
     # ── messages, and whole histories of them ────────────────────────────────────────────────────────────
     Mutation(
         "drop a cursor move",

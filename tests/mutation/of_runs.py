@@ -214,4 +214,11 @@ OF_RUNS = (
         "        await self._attempts.look_back()\n",
         ("tests/unit/company/test_faulty_starts.py",),
     ),
+    Mutation(
+        "do again in a run that stops what had ended before",
+        "run/going_back.py",
+        "for id_ in (again.to, *again.resets) if",
+        "for id_ in (again.to,) if",
+        RUN,
+    ),
 )

@@ -97,4 +97,11 @@ OF_TRIGGERS = (
         "if True:",
         ("tests/unit/test_schedule.py",),
     ),
+    Mutation(
+        "forget what was told before the log is heard",
+        "triggers/hearing.py",
+        "after, max(until, self._until), after",
+        "after, until, after",
+        ("tests/unit/triggers/test_hearing.py", "-k", "being_set"),
+    ),
 )

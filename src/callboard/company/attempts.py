@@ -32,6 +32,7 @@ import structlog
 from callboard import logs
 from callboard.authoring.bot import Bot, Handler, Shape, Turn, decode_body
 from callboard.authoring.terms import Terms
+from callboard.company.ahead import Ahead
 from callboard.company.asking import Asking, Backstage, Services, open_asks, too_long, within
 from callboard.company.board import Line
 from callboard.company.carrying import Resumed, in_a_thread
@@ -110,6 +111,7 @@ class Attempts:
         """What the memory was after the last handler that returned, and what of it is on disk."""
         self._asks: dict[tuple[Position, int], Asking] = {}
         self._guard = Guard(self._name, services.alert)
+        self._ahead = Ahead(self.flush)
 
     async def take_up(self) -> None:
         """Read what the bot keeps and waits for; again has no effect."""
@@ -214,6 +216,7 @@ class Attempts:
                 result = await self._carry_out(handler, argument, turn)
             finally:
                 await house.settle()
+                await self._ahead.gone()
             if isinstance(result, Body):
                 turn.reply(result)
             elif result is not None:
@@ -238,7 +241,7 @@ class Attempts:
     async def _before_asking(self) -> None:
         """Commit what was done so far, and hold up no suspect of whoever is asked."""
         self._guard.give_place()
-        await self.flush()
+        await self._ahead.go()
 
     def _handler(self, message: Message) -> Handler | None:
         handler = self._shape.handler(message.type)
