@@ -37,7 +37,7 @@ from tests.crash.lives import end_the_day
 from tests.crash.test_kill_bots import BOTS
 from tests.crash.workday import SECRET, People, lay_out
 from tests.e2e.server import Server, up
-from tests.proof import shares
+from tests.proof import scaled, shares
 
 Record = Callable[[str, object], None]
 CALLS = 200
@@ -65,7 +65,7 @@ SECONDS = 6.0
 """How long these last: longer than an actor has that is started again and again until it is set aside."""
 
 
-@pytest.mark.parametrize(("share", "lives"), shares(4, MOST)[: CALLS // MOST])
+@pytest.mark.parametrize(("share", "lives"), shares(1, MOST)[: CALLS // MOST])
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_failing_call_costs_a_server_at_work_nothing_that_it_promised(
     tmp_path: Path, record_property: Record, name: str, share: int, lives: int
@@ -83,7 +83,7 @@ def test_a_failing_call_costs_a_server_at_work_nothing_that_it_promised(
 
 
 @pytest.mark.parametrize(("share", "lives"), shares(1, 12))
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", [*LASTING][: scaled(1)])
 def test_a_server_at_work_outlives_a_disk_that_fails_for_seconds(
     tmp_path: Path, record_property: Record, name: str, share: int, lives: int
 ) -> None:
