@@ -229,14 +229,20 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add: Callable[..., Any] = parser.add_argument
     add("--callboard", default=str(CALLBOARD), help="the command to ask (default: the one in .venv beside)")
-    add("--exchange", choices=EXCHANGES, help="run this one alone (default: all)")
+    add(
+        "--exchange",
+        choices=EXCHANGES,
+        action="append",
+        help="run this one, and others so named (default: all)",
+    )
     add("--seconds", type=float, default=SECONDS, help="how long one round takes (%(default)s)")
     add("--rounds", type=int, default=ROUNDS, help="how many rounds (%(default)s)")
     add("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where to measure: the disk matters")
     add(
-        "--no-alone",
-        action="store_true",
-        help="leave out what Callboard measures alone; growth takes minutes",
+        "--alone",
+        action=argparse.BooleanOptionalAction,
+        help="whether to measure what Callboard is not compared in, of which growth takes minutes "
+        "(default: unless exchanges are named)",
     )
     add("--out", type=Path, default=HERE, help="the folder to write results.json and results.md into")
     told = parser.parse_args()
@@ -248,7 +254,8 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Measure everything, and write it down."""
     told = options()
-    chosen = [name for name in EXCHANGES if told.exchange in {None, name}]
+    chosen = [name for name in EXCHANGES if name in (told.exchange or EXCHANGES)]
+    whole = told.exchange is None if told.alone is None else told.alone
     told.out.mkdir(parents=True, exist_ok=True)  # before the minutes that would be lost
     bench = Bench(shlex.split(told.callboard), installed(), told.folder.resolve(), told.seconds)
     alone: Document = {}
@@ -257,7 +264,7 @@ def main() -> int:
             for number in range(1, told.rounds + 1):
                 say(f"{exchange}: round {number} of {told.rounds}")
                 bench.round(exchange)
-        if told.exchange is None and not told.no_alone:
+        if whole:
             alone = bench.ask_alone(told.rounds)
     except FailedError as error:
         say(f"Callboard: {error}")

@@ -51,7 +51,7 @@ def deaths(tmp_path_factory: pytest.TempPathFactory) -> list[Death]:
 
 
 def test_a_death_at_any_commit_leaves_parts_that_end_once(tmp_path: Path, deaths: list[Death]) -> None:
-    pairs = random.Random(9).sample(list(itertools.product(deaths, repeat=2)), scaled(8))
+    pairs = random.Random(9).sample(list(itertools.product(deaths, repeat=2)), scaled(4))
 
     def tries(these: tuple[Death, ...]) -> None:
         database = tmp_path / f"{lives.index(these)}.db"

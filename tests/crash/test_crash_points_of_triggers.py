@@ -67,7 +67,7 @@ def test_the_points_are_those_that_firing_has(deaths: list[Death]) -> None:
 
 def test_a_death_at_any_commit_leaves_one_outcome_of_each_event(tmp_path: Path, deaths: list[Death]) -> None:
     pairs = list(itertools.product(deaths, repeat=2))
-    doubles = random.Random(5).sample(pairs, min(len(pairs), scaled(8)))
+    doubles = random.Random(5).sample(pairs, min(len(pairs), scaled(4)))
 
     def tries(these: tuple[Death, ...]) -> None:
         database = tmp_path / f"{lives.index(these)}.db"

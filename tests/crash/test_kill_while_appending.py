@@ -19,7 +19,7 @@ APPENDER = Path(__file__).with_name("appender.py")
 def test_whatever_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
     """At random moments, again and again on one and the same database."""
     dice = random.Random(20)
-    for round_ in range(scaled(40)):
+    for round_ in range(scaled(20)):
         acknowledged = _run_and_kill(tmp_path, after=dice.expovariate(1 / 0.05))
         assert acknowledged, "the process was killed before it had done anything"
         _check(tmp_path / "callboard.db", acknowledged, round_)
