@@ -49,9 +49,8 @@ def under(strace: str, folder: Path, fault: Fault, number: int, trace: Path) -> 
     when = f"{number}+" if fault.lasts == FOREVER else f"{number}..{number + fault.lasts - 1}"
     rule = f"inject={fault.calls}:error={fault.error}:when={when}"
     options = ["-D", "-f", "-qq", "-I", "2", "-o", str(trace)]  # 2: it leaves if it is told to
-    if (
-        fault.lasts != FOREVER
-    ):  # much faster, but a call that it has marked fails for ever once strace has left
+    if fault.lasts != FOREVER:
+        # Much faster, but a call that it has marked fails for ever once strace has left.
         options.append("--seccomp-bpf")
     return (strace, *options, *files, "-e", f"trace={fault.calls}", "-e", rule)
 

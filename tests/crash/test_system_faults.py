@@ -9,35 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from tests.crash.failing import FOREVER, OURS, Fault, tracer
 from tests.proof import scaled
 
 REPORTER = Path(__file__).with_name("reporter.py")
 ROUNDS = 40
-FOREVER = 1_000_000
 TROUBLE = {"STORE_UNAVAILABLE", "DISK_FULL", "STORE_READ_ONLY", "STORE_LOCKED", "STORE_CORRUPT"}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Which calls fail, how, how many of them in a row, and how late the first may be."""
-
-    calls: str
-    error: str
-    lasts: int
-    within: int
 
 
 FAULTS = {
@@ -56,13 +44,7 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def strace() -> str:
     """Return strace, if it is here and may trace."""
-    program = shutil.which("strace")
-    if program is None:
-        pytest.skip("strace is not installed")
-    tried = subprocess.run([program, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"strace may not trace here: {tried.stderr.decode().strip()}")
-    return program
+    return tracer()
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -90,11 +72,7 @@ def test_a_failing_call_never_makes_a_wrong_answer(name: str, strace: str, tmp_p
 
 def _inject(strace: str, folder: Path, fault: Fault, number: int) -> list[str]:
     """Return the command that lets only calls on the database's own files fail."""
-    files = [
-        flag
-        for suffix in ("", "-wal", "-shm", "-journal")
-        for flag in ("-P", f"{folder}/callboard.db{suffix}")
-    ]
+    files = [flag for suffix in OURS for flag in ("-P", f"{folder}/callboard.db{suffix}")]
     when = f"{number}+" if fault.lasts == FOREVER else f"{number}..{number + fault.lasts - 1}"
     rule = f"inject={fault.calls}:error={fault.error}:when={when}"
     return [
