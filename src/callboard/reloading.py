@@ -84,13 +84,17 @@ class Reloading:
         self._journal = journal
         self._folders = folders
         """Nothing: files are not published by themselves."""
+        self.unpublished: list[Fault] | None = None
+        """What kept files from being published, when they were last looked at; nothing: they never were."""
         self._one_at_a_time = asyncio.Lock()
 
     async def publish(self, principal: PrincipalId = SYSTEM) -> tuple[list[FromFile], list[FromFile]] | None:
         """Publish what changed in the folders, templates first; return what came of each of their files."""
         if self._folders is None:
             return None
-        return await self._folders.templates(principal), await self._folders.workflows(principal)
+        files = await self._folders.templates(principal), await self._folders.workflows(principal)
+        self.unpublished = [fault for one in (*files[0], *files[1]) for fault in _faults(one)]
+        return files
 
     async def reload(self, *, principal: PrincipalId = SYSTEM) -> Reloaded:
         """Load all files again; it returns when what they say holds."""
@@ -103,7 +107,7 @@ class Reloading:
         faults = [*done.faults, *self.tools.faults]
         templates = workflows = None
         if files is not None:
-            faults += [fault for one in (*files[0], *files[1]) for fault in _faults(one)]
+            faults += self.unpublished or []
             templates, workflows = _changed(files[0]), _changed(files[1])
         return Reloaded(
             started=done.started,

@@ -161,11 +161,12 @@ def test_actions_and_workflow_files_are_taken_while_the_server_runs(tmp_path: Pa
         assert (first["file"], first["line"]) == (str(file), 2)
         assert (second["file"], second["line"]) == (str(flow), FLOW.count("\n"))
         assert "ACTION_UNKNOWN" in second["message"]
-        (wrong,) = [
+        wrong, files = [
             one for one in json.loads(server.say("doctor", "--json").stdout)["checks"] if not one["ok"]
         ]
-        assert wrong["name"] == "actions"
+        assert (wrong["name"], files["name"]) == ("actions", "files")
         assert f"{file}:2: ZeroDivisionError" in wrong["detail"]
+        assert f"{flow}:" in files["detail"]
         people = server.say("bots", "reload")
         assert f"{file}:2: ZeroDivisionError" in people.stdout
         assert "actions left alone: cost, price" in people.stdout

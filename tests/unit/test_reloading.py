@@ -44,7 +44,7 @@ async def test_a_new_action_is_known_at_once_to_whoever_publishes(tmp_path: Path
 
 
 async def test_files_are_not_published_where_that_is_off(tmp_path: Path) -> None:
-    house, _ = await opened(tmp_path, publishes=False)
+    house, desk = await opened(tmp_path, publishes=False)
     try:
         folder = tmp_path / "config" / "workflows"
         folder.mkdir(parents=True)
@@ -52,6 +52,8 @@ async def test_files_are_not_published_where_that_is_off(tmp_path: Path) -> None
         assert house.reloading is not None
         done = await house.reloading.reload()
         assert (done.workflows, done.templates, done.faults) == (None, None, [])
+        (said,) = [one for one in (await desk.doctor(full=False)).checks if one.name == "files"]
+        assert (said.ok, said.detail) == (True, "not looked at")
     finally:
         await house.stop()
 
@@ -71,5 +73,28 @@ async def test_the_doctor_names_a_file_of_actions_that_could_not_be_loaded(tmp_p
         await house.reloading.reload()
         (well,) = [one for one in (await desk.doctor(full=False)).checks if one.name == "actions"]
         assert (well.ok, well.detail) == (True, "1 loaded")
+    finally:
+        await house.stop()
+
+
+async def test_the_doctor_names_files_that_were_not_published(tmp_path: Path) -> None:
+    """At the start and after each reload: who asks why a workflow is not there is told."""
+    flow = tmp_path / "config" / "workflows" / "faulty.yaml"
+    letters = tmp_path / "config" / "templates" / "letters.yaml"
+    for file, text in ((flow, "name: faulty\nstep: []\n"), (letters, "name: letters\n")):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    house, desk = await opened(tmp_path)
+    try:
+        (wrong,) = [one for one in (await desk.doctor(full=False)).checks if one.name == "files"]
+        assert (wrong.ok, f"{flow}:2: " in wrong.detail, str(letters) in wrong.detail) == (False, True, True)
+        assert wrong.fix is not None
+        assert "callboard check" in wrong.fix
+        flow.unlink()
+        letters.write_text("name: letters\ndocuments:\n  hello: {body: Good day}\n")
+        assert house.reloading is not None
+        await house.reloading.reload()
+        (well,) = [one for one in (await desk.doctor(full=False)).checks if one.name == "files"]
+        assert (well.ok, well.detail) == (True, "all workflows and templates are published")
     finally:
         await house.stop()

@@ -58,6 +58,7 @@ FIXES = {
     "actions": "Mend the file in actions/, then: callboard bots reload.",
     "bots": "Mend the file in bots/, then: callboard bots reload, or callboard bots restart NAME.",
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
+    "files": "Mend the file, which `callboard check` reads again, then: callboard bots reload.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
     "lock": "Stop the server and start it again; until then a second one could start on the same data.",
     "awake runs": "The server's log has the fault; `callboard runs pause RUN`, or cancel, tries it again.",
@@ -94,7 +95,7 @@ class FrontDesk:
     ) -> None:
         self.talk = TalkDesk(store, bus, roster, reloading)
         self._roster = roster
-        self._tools = reloading.tools
+        self._reloading = reloading
         self.story = StoryDesk(store, publisher)
         self.runs = RunsDesk(store, runs, self.story)
         self.following = FollowingDesk(store, bus.board.onlookers)
@@ -199,6 +200,7 @@ class FrontDesk:
             Finding("actors", ok=not down, detail="; ".join(down) or f"{len(children)} running"),
             self._bots(),
             self._actions(),
+            self._files(),
             self._aside(),
         ]
 
@@ -222,10 +224,16 @@ class FrontDesk:
 
     def _actions(self) -> Finding:
         """Say which files of actions could not be loaded."""
-        down = [f"not loaded: {fault}" for fault in self._tools.faults]
-        return Finding(
-            "actions", ok=not down, detail="; ".join(down) or f"{len(self._tools().actions)} loaded"
-        )
+        tools = self._reloading.tools
+        down = [f"not loaded: {fault}" for fault in tools.faults]
+        return Finding("actions", ok=not down, detail="; ".join(down) or f"{len(tools().actions)} loaded")
+
+    def _files(self) -> Finding:
+        """Say which files of workflows and templates were not published: what they say does not run."""
+        faults = self._reloading.unpublished
+        down = [f"not published: {fault}" for fault in faults or ()]
+        well = "not looked at" if faults is None else "all workflows and templates are published"
+        return Finding("files", ok=not down, detail="; ".join(down) or well)
 
 
 def disk(folder: Path) -> Finding:
