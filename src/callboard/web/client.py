@@ -11,20 +11,14 @@ that asks one question should take no longer than the question.
 
 from __future__ import annotations
 
-import http.client
-import time
 from collections.abc import Iterable
-from typing import Literal, Self, TypeVar
-from urllib.parse import urlencode, urlsplit
+from typing import Literal, Self
 
-import msgspec
-
-from callboard.errors import RequestInvalid, ServerUnreachable
+from callboard.errors import ServerUnreachable
 from callboard.folder import DataFolder
 from callboard.units import seconds as duration
-from callboard.units import size_text
 from callboard.web import inbox, runs, talk, wire
-from callboard.web.refusals import error_of
+from callboard.web.line import SOON, Line
 from callboard.web.story_client import StoryClient
 from callboard.web.targets import given as _given
 from callboard.web.targets import part as _part
@@ -32,37 +26,25 @@ from callboard.web.templates_client import TemplatesClient
 from callboard.web.triggers_client import TriggersClient
 from callboard.web.workflows_client import WorkflowsClient
 
-T = TypeVar("T")
-
 AT_ONCE = 5.0
 """Seconds to wait for what costs the server nothing: one that is silent for longer is not well."""
 
-SOON = 30.0
-"""Seconds to wait for an answer that should come soon."""
-
 LONG = 3600.0
 """Seconds to wait for work that grows with the database: a backup, a full check, pruning."""
-
-_STALE = 3.0
-"""The server ends a connection that was idle for five seconds; one older than this is not trusted."""
-_LARGEST = 64 << 20
 
 
 class Client:
     """One caller at one door. Not for use by several threads at once."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
-            raise ServerUnreachable(
-                f"{url!r} is not the address of a Callboard, such as http://127.0.0.1:7331."
-            )
-        self.url = url
-        self._key = key
-        self._host = parts.hostname
-        self._port = parts.port or 80
-        self._connection: http.client.HTTPConnection | None = None
-        self._used = 0.0
+        self._line = Line(url, key)
+        self._call = self._line.call
+        self.open_stream = self._line.open_stream
+
+    @property
+    def url(self) -> str:
+        """Return where the door is."""
+        return self._line.url
 
     @classmethod
     def find(cls, folder: DataFolder) -> Self:
@@ -327,118 +309,13 @@ class Client:
 
     def close(self) -> None:
         """End the connection; the next call opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._line.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    # ── how ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _call(
-        self,
-        verb: str,
-        path: str,
-        kind: type[T],
-        *,
-        query: dict[str, str] | None = None,
-        body: msgspec.Struct | None = None,
-        timeout: float = SOON,
-        idempotency: str | None = None,
-    ) -> T:
-        target = wire.API + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json"}
-        if self._key is not None:
-            headers["Authorization"] = f"{wire.KEY_SCHEME} {self._key}"
-        if idempotency is not None:
-            if not idempotency.isascii() or not idempotency.isprintable():
-                raise RequestInvalid("An idempotency key is of printable ASCII characters only.")
-            headers[talk.KEY_HEADER] = idempotency
-        sent = None
-        if body is not None:
-            sent = msgspec.json.encode(body)
-            headers["Content-Type"] = "application/json"
-        status, data = self._exchange(verb, target, sent, headers, timeout)
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise error_of(data, status, self.url)
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError as fault:
-            raise ServerUnreachable(
-                f"What answers at {self.url} does not speak this version's language: {fault}."
-            ) from None
-
-    def open_stream(
-        self, path: str, last: str | None, quiet: float
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Open a stream of events on a connection of its own; `last` is the id of the event seen last.
-
-        `quiet` is how many seconds may pass without a byte.
-        """
-        headers = {"Accept": inbox.STREAM_TYPE}
-        if self._key is not None:
-            headers["Authorization"] = f"{wire.KEY_SCHEME} {self._key}"
-        if last is not None:
-            headers[inbox.RESUME_HEADER] = last
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=quiet)
-        try:
-            connection.request("GET", wire.API + path, headers=headers)
-            answer = connection.getresponse()
-            refused = answer.read(_LARGEST) if answer.status >= http.HTTPStatus.BAD_REQUEST else None
-        except (OSError, http.client.HTTPException) as fault:
-            connection.close()
-            raise self._unreachable(fault) from fault
-        if refused is not None:
-            connection.close()
-            raise error_of(refused, answer.status, self.url)
-        return connection, answer
-
-    def _exchange(
-        self, verb: str, target: str, sent: bytes | None, headers: dict[str, str], timeout: float
-    ) -> tuple[int, bytes]:
-        """Send and receive; replace an old connection that broke, where asking twice does no harm."""
-        if time.monotonic() - self._used > _STALE:
-            self.close()
-        again = self._connection is not None and verb == "GET"
-        while True:
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection(self._host, self._port)
-            connection = self._connection
-            connection.timeout = timeout
-            if connection.sock is not None:
-                connection.sock.settimeout(timeout)
-            try:
-                connection.request(verb, target, sent, headers)
-                response = connection.getresponse()
-                data = response.read(_LARGEST + 1)
-            except (OSError, http.client.HTTPException) as fault:
-                self.close()
-                if again and not isinstance(fault, TimeoutError):
-                    again = False
-                    continue
-                raise self._unreachable(fault) from fault
-            self._used = time.monotonic()
-            if response.will_close or len(data) > _LARGEST:
-                self.close()
-            if len(data) > _LARGEST:
-                raise ServerUnreachable(
-                    f"The answer of {self.url} is larger than {size_text(_LARGEST)}: ask for less at once.",
-                    url=self.url,
-                )
-            return response.status, data
-
-    def _unreachable(self, fault: Exception) -> ServerUnreachable:
-        if isinstance(fault, ConnectionRefusedError):
-            text = f"Nobody answers at {self.url}: start Callboard with `callboard up`."
-        elif isinstance(fault, TimeoutError):
-            text = f"The Callboard at {self.url} did not answer in time; its log says what it is busy with."
-        else:
-            text = f"The connection to {self.url} broke ({str(fault) or type(fault).__name__}); try again."
-        return ServerUnreachable(text, url=self.url)
 
 
 def _subscriber(pattern: str, bot: str) -> str:
