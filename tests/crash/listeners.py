@@ -23,7 +23,8 @@ from callboard.botconfig import BotConfig
 from callboard.clock import SystemClock
 from callboard.messages import To
 from callboard.runs.workflow_bot import Opening, engagement
-from callboard.store.port import AuditQuery, Outcome
+from callboard.store.boardrows import AuditQuery
+from callboard.store.port import Outcome
 from callboard.store.runrows import RunQuery
 from callboard.store.turn import Turn
 from callboard.stores.sqlite import SqliteStore

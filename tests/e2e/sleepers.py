@@ -28,7 +28,7 @@ import structlog
 from callboard.clock import SystemClock
 from callboard.ids import StreamId, Version
 from callboard.planning.step import Action, action, marked, this_attempt
-from callboard.store.port import Event
+from callboard.store.boardrows import Event
 from callboard.stores.sqlite import SqliteStore
 from tests.unit.runs.house import House, house
 

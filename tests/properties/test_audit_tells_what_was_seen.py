@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from callboard.ids import BotName, ChannelName, Position
-from callboard.store.port import Audited, AuditQuery
+from callboard.store.boardrows import Audited, AuditQuery
 from callboard.testing.clock import JumpClock
 from tests.proof import scaled
 from tests.properties.traffic import (

@@ -29,6 +29,7 @@ from callboard.facts.membership import (
 )
 from callboard.ids import BotName, LogId, Position, StreamId, TimerId, Version, WaitId
 from callboard.messages import To
+from callboard.store.boardrows import Event
 from callboard.store.changes import (
     AnswerWait,
     CloseWait,
@@ -40,7 +41,6 @@ from callboard.store.changes import (
     Ref,
 )
 from callboard.store.fold import Fold
-from callboard.store.port import Event
 from callboard.store.turn import Limits, Turn
 from callboard.stores.sqlite import SqliteStore
 from tests.simulation import ledger as said

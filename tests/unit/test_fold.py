@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from callboard.errors import StreamNotFound
 from callboard.facts import fact
 from callboard.ids import StreamId, SystemIds, Version
+from callboard.store.boardrows import Event
 from callboard.store.changes import SaveSnapshot
 from callboard.store.fold import EVERY, PAGE, Fold, load, snapshot_due
-from callboard.store.port import Event, Receipt, Store
+from callboard.store.port import Receipt, Store
 from callboard.store.turn import Turn
 from callboard.stores.sqlite import SqliteStore, inline
 from callboard.testing.store_conformance import NOON, changing

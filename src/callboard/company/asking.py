@@ -45,8 +45,9 @@ from callboard.facts.membership import bot_stream
 from callboard.ids import BotName, Ids, MessageId, Position, PrincipalId, WaitId
 from callboard.messages import Message, To, hops_allowed
 from callboard.spelling import no_such
+from callboard.store.boardrows import Timer, Wait
 from callboard.store.changes import CloseWait, OpenWait
-from callboard.store.port import Receipt, Store, Timer, Wait
+from callboard.store.port import Receipt, Store
 
 LONGEST_CHAIN = 1_000
 """Causes that are looked at; no chain of messages is longer."""

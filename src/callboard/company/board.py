@@ -33,8 +33,9 @@ from callboard.facts.mishaps import DeadLettered
 from callboard.ids import DEFAULT_TENANT, BotName, ChannelName, MessageId, Position, StreamId
 from callboard.messages import Message, To
 from callboard.spelling import no_such
+from callboard.store.boardrows import Subscription
 from callboard.store.changes import AnswerAsk, Place, SettleAnswer
-from callboard.store.port import Receipt, Store, Subscription
+from callboard.store.port import Receipt, Store
 from callboard.store.turn import NO_METADATA, NewAction, NewEvents, NewMessage, Turn
 
 CHANNELS_REMEMBERED = 10_000

@@ -39,7 +39,8 @@ from callboard.errors import (
 from callboard.ids import BotName, Position
 from callboard.messages import Message
 from callboard.retry import Backoff
-from callboard.store.port import WHENEVER, Delivery
+from callboard.store.boardrows import Delivery
+from callboard.store.port import WHENEVER
 
 PAGE = 100
 """Messages that are read from the log at once."""

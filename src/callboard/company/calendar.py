@@ -26,8 +26,8 @@ from callboard.facts import encode
 from callboard.facts.membership import bot_stream
 from callboard.ids import BotName, MessageId, PrincipalId, TimerId
 from callboard.messages import To
+from callboard.store.boardrows import Timer
 from callboard.store.changes import DropTimer
-from callboard.store.port import Timer
 
 SCHEDULE = "every"
 """The kind of timer that calls a handler of a bot again and again."""

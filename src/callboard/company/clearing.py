@@ -22,8 +22,9 @@ from callboard.facts.membership import BotRemoved, Unsubscribed, bot_stream
 from callboard.facts.mishaps import Reason
 from callboard.ids import BotName, Position, PrincipalId
 from callboard.messages import Message
+from callboard.store.boardrows import Delivery
 from callboard.store.changes import CloseWait
-from callboard.store.port import WHENEVER, Delivery
+from callboard.store.port import WHENEVER
 
 PAGE = 100
 

@@ -28,7 +28,8 @@ from callboard.company.guard import Alert
 from callboard.company.pace import Pace
 from callboard.errors import MemoryUnreadable
 from callboard.ids import Ids
-from callboard.store.port import Store, Timer
+from callboard.store.boardrows import Timer
+from callboard.store.port import Store
 
 TimersRef = Ref[SetTimer | CancelTimer | DescribeTimers]
 

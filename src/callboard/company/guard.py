@@ -27,8 +27,8 @@ import structlog
 
 from callboard.company.sitting import Delivered, Sitting
 from callboard.ids import BotName, Position
+from callboard.store.boardrows import Delivery
 from callboard.store.changes import RecordDelivery
-from callboard.store.port import Delivery
 
 DEATHS = 3
 """So many ends of the process while one message was being handled, and it is not tried again."""

@@ -16,8 +16,8 @@ from callboard.errors import Conflict, NotFound, RecipientUnknown
 from callboard.facts.membership import bot_stream
 from callboard.facts.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
 from callboard.ids import MessageId, Position, PrincipalId
+from callboard.store.boardrows import DeadLetter
 from callboard.store.changes import RecordDelivery
-from callboard.store.port import DeadLetter
 
 _log = structlog.get_logger("callboard.bus")
 

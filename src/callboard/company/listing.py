@@ -9,7 +9,7 @@ import msgspec
 from callboard.actors.children import ChildStatus
 from callboard.company.board import Board
 from callboard.ids import Position
-from callboard.store.port import Subscription
+from callboard.store.boardrows import Subscription
 
 
 class Listing(msgspec.Struct, frozen=True):

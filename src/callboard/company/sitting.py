@@ -21,6 +21,7 @@ from callboard.facts.membership import Subscribed, Unsubscribed, bot_stream
 from callboard.facts.mishaps import DeadLettered, DeliveryFailed, Reason
 from callboard.ids import BotName, MessageId, Position, PrincipalId, StreamId, TimerId, WaitId
 from callboard.messages import WORKFLOW, Message, To, hops_allowed
+from callboard.store.boardrows import Delivery, Timer
 from callboard.store.changes import (
     AnswerAsk,
     CloseWait,
@@ -30,7 +31,6 @@ from callboard.store.changes import (
     RecordDelivery,
     SaveMemory,
 )
-from callboard.store.port import Delivery, Timer
 from callboard.store.turn import NO_METADATA, Mark, NewMessage, Turn
 
 FULL_ENTRIES = 256

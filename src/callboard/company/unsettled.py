@@ -15,7 +15,8 @@ from callboard.company.board import Line
 from callboard.facts.membership import matches
 from callboard.ids import Position
 from callboard.messages import Message
-from callboard.store.port import InboxPage, Store, Subscription
+from callboard.store.boardrows import InboxPage, Subscription
+from callboard.store.port import Store
 
 PartKey = Position | None
 """The position at which the subscription of a catch-up was opened; None is the bot's own stream."""

@@ -38,7 +38,8 @@ from callboard.publish.library import Library
 from callboard.publish.publisher import Publisher
 from callboard.reloading import Reloading
 from callboard.runs.runs import Runs
-from callboard.store.port import Finding, Head, LogEntry, Pruned, Retention, Store
+from callboard.store.boardrows import LogEntry
+from callboard.store.port import Finding, Head, Pruned, Retention, Store
 from callboard.triggers.triggers import Triggers
 from callboard.web import wire
 

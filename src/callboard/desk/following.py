@@ -17,7 +17,7 @@ from callboard.errors import NotFound
 from callboard.facts import registered
 from callboard.facts.events import run_stream
 from callboard.ids import Position, StreamId, Tenant, Version
-from callboard.store.port import Event as StoredEvent
+from callboard.store.boardrows import Event as StoredEvent
 from callboard.store.port import Head, Store
 from callboard.web import runs, wire
 from callboard.web.api.event import Event

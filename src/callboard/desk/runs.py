@@ -22,7 +22,8 @@ from callboard.runs.runs import Began, Runs
 from callboard.runs.runturn import Waited
 from callboard.runs.runwords import Standing
 from callboard.steps.approval import Asked
-from callboard.store.port import Store, Wait
+from callboard.store.boardrows import Wait
+from callboard.store.port import Store
 from callboard.store.runrows import RunQuery, RunRow
 from callboard.web import runs, story, wire
 

@@ -17,8 +17,9 @@ from callboard.outcome import MOST_LINKS, Failure
 from callboard.publish.publisher import Publisher
 from callboard.run import RunState
 from callboard.runs.course import FOLD
+from callboard.store.boardrows import Event
 from callboard.store.fold import load
-from callboard.store.port import Event, Head, Store
+from callboard.store.port import Head, Store
 from callboard.store.runrows import AttemptRow, DecisionRow, Descendant, LinkQuery, LinkRow, RunRow
 from callboard.web import runs, story
 

@@ -23,7 +23,8 @@ from callboard.ids import LOCAL_USER, SYSTEM, BotName, ChannelName, MessageId, P
 from callboard.messages import Message, To
 from callboard.reloading import Reloading
 from callboard.spelling import no_such
-from callboard.store.port import Audited, AuditQuery, ChannelRow, DeadLetter, LogEntry, Store, Subscription
+from callboard.store.boardrows import Audited, AuditQuery, ChannelRow, DeadLetter, LogEntry, Subscription
+from callboard.store.port import Store
 from callboard.units import seconds
 from callboard.web import talk, wire
 

@@ -16,7 +16,8 @@ from callboard.errors import NotFound, RequestInvalid, StreamNotFound, WrongStat
 from callboard.facts.triggering import TriggerFired, TriggerMissed, TriggerNotFired, trigger_stream
 from callboard.ids import PrincipalId, Version
 from callboard.spelling import no_such
-from callboard.store.port import Event, Finding, Store
+from callboard.store.boardrows import Event
+from callboard.store.port import Finding, Store
 from callboard.store.runrows import TriggerRow
 from callboard.triggers.delivery import deliver
 from callboard.triggers.entries import Entry

@@ -40,9 +40,10 @@ from callboard.runs.runwords import (
     told_by_itself,
 )
 from callboard.steps import AT_ONCE, approval
+from callboard.store.boardrows import Event
 from callboard.store.changes import CloseWait, Place, Ref, SaveSnapshot
 from callboard.store.fold import Fold, load, snapshot_due
-from callboard.store.port import Event, Receipt
+from callboard.store.port import Receipt
 
 LARGEST_SNAPSHOT = 1 << 20
 """Bytes: a state that holds more is folded from its events, or it would be written again each 50 of them."""

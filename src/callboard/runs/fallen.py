@@ -36,7 +36,7 @@ from callboard.facts.events import WorkflowCrashed, run_stream
 from callboard.ids import TimerId
 from callboard.retry import Backoff
 from callboard.runs.runturn import RUN
-from callboard.store.port import Timer
+from callboard.store.boardrows import Timer
 
 TIMERS_PAGE = 500
 TRIES = 5

@@ -60,9 +60,9 @@ from callboard.runs.running import Crew
 from callboard.runs.runturn import Due, Waited
 from callboard.runs.runwords import Begin, Decide, Do, Look, Message, Rang, Standing
 from callboard.steps.approval import Word
+from callboard.store.boardrows import Timer
 from callboard.store.changes import KeepKey
 from callboard.store.changes import Ref as Fact
-from callboard.store.port import Timer
 from callboard.store.runrows import UnendedRun
 
 PAGE = 100

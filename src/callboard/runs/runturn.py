@@ -36,6 +36,7 @@ from callboard.runs.decided import remembered
 from callboard.runs.occasion import Occasion
 from callboard.runs.overhearing import KIND, Overhearing, since_of, used
 from callboard.runs.questioned import closed, opened, questions
+from callboard.store.boardrows import Timer
 from callboard.store.changes import (
     AnswerWait,
     Change,
@@ -48,7 +49,7 @@ from callboard.store.changes import (
     Ref,
     SaveSnapshot,
 )
-from callboard.store.port import Receipt, Timer
+from callboard.store.port import Receipt
 from callboard.store.turn import Turn
 
 RUN = "run"

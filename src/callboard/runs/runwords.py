@@ -14,8 +14,8 @@ from callboard.run import RunState, commands
 from callboard.runs.occasion import Occasion
 from callboard.runs.running import Ended
 from callboard.steps import approval
+from callboard.store.boardrows import LogEntry, Wait
 from callboard.store.changes import KeepKey
-from callboard.store.port import LogEntry, Wait
 
 
 class Begin(msgspec.Struct, frozen=True):

@@ -24,8 +24,9 @@ import structlog
 from callboard.errors import StreamNotFound
 from callboard.facts import encode
 from callboard.ids import DEFAULT_TENANT, StreamId, Tenant, Version
+from callboard.store.boardrows import Event, Snapshot
 from callboard.store.changes import SaveSnapshot
-from callboard.store.port import Event, Snapshot, Store
+from callboard.store.port import Store
 
 State = TypeVar("State", bound=msgspec.Struct)
 

@@ -1,4 +1,4 @@
-"""What the store tells of workflows and runs: its rows, as `store.py` hands them out.
+"""What the store tells of workflows and runs: its rows, as `port.py` hands them out.
 
 Rows hold what is asked for often and is small. Inputs, outputs and errors are in the log, once; the rows know
 where, and a reading joins them. What a run is, and where it stands, is folded from its facts (`run/`): these

@@ -12,7 +12,8 @@ from callboard.errors import BadInput, NotFound
 from callboard.facts.events import WorkflowCompleted, run_stream
 from callboard.ids import BotName, ChannelName, Position, Version
 from callboard.messages import Message
-from callboard.store.port import AuditQuery, DeadLetter, Store
+from callboard.store.boardrows import AuditQuery, DeadLetter
+from callboard.store.port import Store
 from callboard.store.runrows import AttemptRow, RunQuery, RunRow
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from callboard.company.bus import Bus, Sent
 from callboard.company.company import Company
 from callboard.ids import SystemIds
 from callboard.messages import Body, To
-from callboard.store.port import Audited, AuditQuery
+from callboard.store.boardrows import Audited, AuditQuery
 from callboard.stores.sqlite import SqliteStore
 from callboard.stores.sqlite.connection import inline, on_thread
 

@@ -13,7 +13,7 @@ from callboard.errors import BadInput
 from callboard.facts.membership import bot_stream
 from callboard.ids import BotName
 from callboard.messages import Body, Message, To
-from callboard.store.port import AuditQuery
+from callboard.store.boardrows import AuditQuery
 from callboard.testing.clock import START, JumpClock
 from tests.unit.company.stage import Stage, stage
 

@@ -19,8 +19,8 @@ from callboard.errors import ActorStopped, Conflict, NotFound, NotServed, Reader
 from callboard.facts.membership import bot_stream
 from callboard.ids import LOCAL_USER, BotName, MessageId, Position, WaitId
 from callboard.messages import Body, To
+from callboard.store.boardrows import AuditQuery
 from callboard.store.changes import OpenWait
-from callboard.store.port import AuditQuery
 from callboard.testing.clock import JumpClock
 from tests.unit.company.stage import Stage, stage
 

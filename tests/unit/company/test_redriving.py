@@ -11,7 +11,7 @@ import pytest
 from callboard.authoring.bot import Bot, Turn, on
 from callboard.errors import Conflict
 from callboard.messages import Body
-from callboard.store.port import DeadLetter
+from callboard.store.boardrows import DeadLetter
 from callboard.testing.clock import JumpClock
 from tests.unit.company.stage import Stage, stage
 

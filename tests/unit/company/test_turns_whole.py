@@ -11,7 +11,7 @@ import pytest
 from callboard.authoring.bot import Bot, Turn, on
 from callboard.ids import ChannelName, Position
 from callboard.messages import Body
-from callboard.store.port import AuditQuery
+from callboard.store.boardrows import AuditQuery
 from callboard.testing.clock import JumpClock
 from tests.unit.company.stage import Stage, stage
 

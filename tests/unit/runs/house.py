@@ -24,7 +24,7 @@ from callboard.runs.runs import Began, Runs
 from callboard.steps import here
 from callboard.steps.client import Session
 from callboard.steps.exchange import Client
-from callboard.store.port import Event
+from callboard.store.boardrows import Event
 from callboard.stores.sqlite import SqliteStore
 from callboard.testing.clock import JumpClock
 from callboard.workflow import canonical, checksum

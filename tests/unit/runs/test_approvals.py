@@ -14,7 +14,7 @@ from callboard.errors import Conflict, Denied, NotFound
 from callboard.ids import PrincipalId
 from callboard.run import commands
 from callboard.runs.runturn import Waited
-from callboard.store.port import Wait
+from callboard.store.boardrows import Wait
 from callboard.web import runs
 from tests.unit.runs.house import ANN, House, house
 

@@ -16,7 +16,7 @@ from callboard.messages import Body, Message, To
 from callboard.run import commands
 from callboard.runs.forks import Wanted
 from callboard.runs.workflow_bot import Opening, engagement
-from callboard.store.port import AuditQuery
+from callboard.store.boardrows import AuditQuery
 from callboard.store.runrows import RunQuery
 from callboard.testing.clock import JumpClock
 from tests.unit.runs.house import ANN, House, house

@@ -31,31 +31,26 @@ from callboard.ids import (
     WaitId,
 )
 from callboard.messages import Message
-from callboard.store.port import (
+from callboard.store.boardrows import (
     Audited,
     AuditQuery,
     BotRow,
     CatchUp,
     ChannelRow,
-    Copy,
     DeadLetter,
     Delivery,
     Event,
-    Finding,
-    Head,
     InboxPage,
     KeyRow,
     LogEntry,
     MemoryRow,
-    Outcome,
-    Pruned,
-    Retention,
     Snapshot,
     Stream,
     Subscription,
     Timer,
     Wait,
 )
+from callboard.store.port import Copy, Finding, Head, Outcome, Pruned, Retention
 from callboard.store.turn import Turn
 from callboard.stores.sqlite import (
     auditing,

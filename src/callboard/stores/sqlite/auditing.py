@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from callboard.facts.membership import matches
-from callboard.store.port import AuditQuery
+from callboard.store.boardrows import AuditQuery
 from callboard.stores.sqlite.inboxes import merged, snapshot
 from callboard.stores.sqlite.queries import QUERIES, Row
 from callboard.stores.sqlite.rows import microseconds

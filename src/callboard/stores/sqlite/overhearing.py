@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from itertools import islice
 
 from callboard.ids import DEFAULT_TENANT, Position, Tenant
-from callboard.store.port import Said
+from callboard.store.boardrows import Said
 from callboard.stores.sqlite import rows
 from callboard.stores.sqlite.connection import P, Result, Work
 from callboard.stores.sqlite.inboxes import merged, snapshot, spoken_channels

@@ -19,8 +19,8 @@ from callboard.messages import Message, To
 from callboard.store import changes as c
 from callboard.store import run_changes as of_runs
 from callboard.store import trigger_changes as of_triggers
+from callboard.store.boardrows import Delivery, Event, LogEntry, Subscription, Timer, Wait
 from callboard.store.changes import Change, Place, Ref
-from callboard.store.port import Delivery, Event, LogEntry, Subscription, Timer, Wait
 from callboard.stores.sqlite.queries import QUERIES, Row
 from callboard.templates import rows as of_templates
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from callboard.ids import BotName, Position
 from callboard.messages import To
+from callboard.store.boardrows import AuditQuery
 from callboard.store.changes import RecordDelivery
-from callboard.store.port import AuditQuery, Store
+from callboard.store.port import Store
 from callboard.testing.store_conformance.board import PORTER, TO_CLERK, TO_PORTER, Board, CasesOnABoard, on
 from callboard.testing.store_conformance.material import CLERK, NOON, STREAM, Noted, commit, new_turn
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from callboard.facts.membership import bot_stream
 from callboard.facts.mishaps import DeadLettered, DeadLetterPurged, DeadLetterRedriven
 from callboard.ids import BotName, MessageId, Position, SystemIds
-from callboard.store.port import DeadLetter, Store
+from callboard.store.boardrows import DeadLetter
+from callboard.store.port import Store
 from callboard.testing.store_conformance.board import PORTER, THEIRS, Board, CasesOnABoard, on
 from callboard.testing.store_conformance.material import CLERK
 
