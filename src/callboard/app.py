@@ -167,7 +167,7 @@ class Callboard:
         triggers = Triggers(company.services, runs, publisher, company.set_timer)
         publisher.shelf.witnesses.append(triggers.changed)
         await root.ask(StartChild(triggers.as_child()))
-        await triggers.settled()
+        await triggers.begun()
         opening.open(runs)
         return FrontDesk(
             config=config,

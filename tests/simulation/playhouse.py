@@ -57,7 +57,7 @@ class Playhouse(Theatre):
         self.publisher.shelf.witnesses.append(self.triggers.changed)
         await self._root.ask(StartChild(self.triggers.as_child()))
         await self.runs.actor_ref.ask(Describe())  # a disk that fails before is a start that is refused
-        await self.triggers.settled()
+        await self.triggers.begun()
 
     async def _publish(self, script: Script) -> None:
         """Publish a script, or leave it if the disk will not have it now."""

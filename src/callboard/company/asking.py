@@ -82,16 +82,30 @@ class Asking(msgspec.Struct):
 
 
 def open_asks(waits: list[Wait]) -> dict[tuple[Position, int], Asking]:
-    """Return the asks among what a bot waits for, by delivery and ordinal."""
-    found = {}
-    for wait in waits:
+    """Return the asks among what a bot waits for, by delivery and ordinal.
+
+    Of two that were the same one the later was asked because the earlier had been in vain.
+    """
+    found: dict[tuple[Position, int], Asking] = {}
+    for wait in sorted(waits, key=lambda one: one.since or 0):
         if wait.kind == ASK and wait.due_at is not None:
             what = msgspec.json.decode(wait.data, type=Question)
             name = MessageId(UUID(wait.key))
+            if (what.delivery, what.ordinal) in found:
+                _set_aside(found, what.delivery, what.ordinal)
             found[what.delivery, what.ordinal] = Asking(
                 wait.id, name, what, wait.due_at, wait.answer, wait.since
             )
     return found
+
+
+def _set_aside(asks: dict[tuple[Position, int], Asking], delivery: Position, ordinal: int) -> None:
+    """Keep an ask that was in vain only for its wait, which may be there still, to be closed with the others.
+
+    Its place is free for the ask that is made anew.
+    """
+    lowest = min(number for about, number in asks if about == delivery)
+    asks[delivery, min(lowest, 0) - 1] = asks.pop((delivery, ordinal))
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -227,9 +241,7 @@ class Backstage:
         """Return the same question of an earlier attempt, unless it was in vain."""
         asking = self._asks.get((delivery, ordinal))
         if asking is not None and asking.given_up:
-            # Its wait may be there still, if the handler was interrupted: it is closed with the others.
-            lowest = min(number for about, number in self._asks if about == delivery)
-            self._asks[delivery, min(lowest, 0) - 1] = self._asks.pop((delivery, ordinal))
+            _set_aside(self._asks, delivery, ordinal)
             return None
         return asking
 

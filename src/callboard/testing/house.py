@@ -150,7 +150,7 @@ class House(Talking):
         self._triggers = triggers = Triggers(services, self._runs, publisher, self._company.set_timer)
         publisher.shelf.witnesses.append(triggers.changed)
         await root.ask(StartChild(triggers.as_child()))
-        await triggers.settled()
+        await triggers.begun()
         opening.open(self._runs)
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
     triggers = Triggers(services, runs, publisher, set_timer)
     publisher.shelf.witnesses.append(triggers.changed)
     await root.ask(StartChild(triggers.as_child()))
-    await triggers.settled()                            # what was published so far is set
+    await triggers.begun()                              # what was published so far is set
     await triggers.fire("claims.3f9a2c1b", {"claim": 7}, principal=principal)
 
 Theory of operation
@@ -51,6 +51,8 @@ from callboard.triggers.timetable import Timetable
 
 SETTLING = 60.0
 """Seconds that somebody waits until what was published is set."""
+BEGINNING = 86_400.0
+"""Seconds that a start waits for that: a slow disk makes it late, and is no reason to refuse it."""
 LOOK_AGAIN = 1.0
 """Seconds until it is looked again at what could not be set."""
 REMEMBERED = 10_000
@@ -161,13 +163,13 @@ class Triggers(LoopActor[Changed | Rang | Settle]):
         self.actor_ref.tell(Changed(workflow))
         return self._settled_soon()
 
-    async def settled(self) -> None:
-        """Wait until all that was published before is set."""
-        await self.actor_ref.ask(Settle(), timeout=SETTLING)
+    async def begun(self) -> None:
+        """Wait until all that was published before the start is set."""
+        await self.actor_ref.ask(Settle(), timeout=BEGINNING)
 
     async def _settled_soon(self) -> None:
         with contextlib.suppress(ActorError):  # it is told, and done when it can be
-            await self.settled()
+            await self.actor_ref.ask(Settle(), timeout=SETTLING)
 
     async def _compare(self, workflow: str) -> list[Position]:
         """See that the triggers of a workflow are those of its active version.

@@ -13,8 +13,9 @@ import pytest
 
 from callboard.authoring.bot import Bot, Memory, Turn, on
 from callboard.errors import AskTimeout
-from callboard.ids import MessageId, StreamId
+from callboard.ids import MessageId, StreamId, SystemIds, WaitId
 from callboard.messages import Body, To
+from callboard.store.changes import OpenWait
 from callboard.testing.clock import JumpClock
 from tests.unit.company.stage import Stage, stage
 
@@ -282,3 +283,31 @@ async def test_a_retry_that_asks_something_else_is_refused_after_a_restart_too(f
         await here.quiet("fickle", "deaf")
         assert [letter.reason for letter in await here.store.dead_letters()] == ["ASK_CHANGED"]
         await nothing_is_left(here, "fickle")
+
+
+async def test_a_question_that_was_given_up_is_forgotten_though_its_wait_outlived_two_lives(
+    file: Path,
+) -> None:
+    """A process died after it was asked anew, and before the disk had taken the end of the first wait."""
+
+    class Patient(Bot):
+        @on(Word)
+        async def ask(self, word: Word, turn: Turn) -> None:
+            await turn.ask("deaf", Question(1), Answer, timeout="1s")
+
+    Patient.attempts = 1
+    async with stage(file, Patient, Deaf, clock=JumpClock(autojump=False)) as here:
+        await here.send("patient", Word("go"))
+        owner = StreamId("bot:patient")
+        while not (waits := await here.store.waits(owner)):
+            await asyncio.sleep(0.001)
+        (wait,) = waits
+        turn = here.company.services.journal.turn()
+        anew, name = turn.send(sender="patient", to=To.bot("deaf"), type="question", body={"n": 1}, asks=True)
+        data = bytes(wait.data).decode()
+        turn.change(OpenWait(WaitId(SystemIds().new()), owner, wait.kind, str(name), anew, wait.due_at, data))
+        await here.company.services.journal.commit(turn)
+    async with stage(file, Patient, Deaf, clock=JumpClock()) as here:
+        await here.quiet("patient", "deaf")
+        assert len(await here.said(pair=("patient", "deaf"))) == 2, "the later one is the one that is open"
+        await nothing_is_left(here, "patient", "deaf")

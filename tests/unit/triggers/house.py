@@ -100,5 +100,5 @@ async def house(
                     await publisher.plan(row.name, row.version)  # compiled in a thread, which no clock sees
             publisher.shelf.witnesses.append(triggers.changed)
             await open_.root.ask(StartChild(triggers.as_child()))
-            await triggers.settled()
+            await triggers.begun()
         yield House(open_, publisher, runs, triggers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from callboard.store.runrows import TriggerRow
 from callboard.stores.sqlite import SqliteStore, inline
 from callboard.testing.clock import JumpClock
 from callboard.triggers.delivery import deliver
+from callboard.triggers.triggers import SETTLING
 from tests.unit.triggers.house import ANN, house
 
 HOOK = "name: w\non:\n  - webhook: in\nsteps: [{id: a, uses: core.echo}]\n"
@@ -46,3 +48,27 @@ async def test_a_delivery_is_asked_to_come_again_until_it_is_known_where_it_belo
         assert (await deliver(h.triggers, "in", {}, b"{}")).run is not None
         with pytest.raises(NotFound, match="no such webhook"):
             await deliver(h.triggers, "elsewhere", {}, b"{}")
+
+
+class Slow(SqliteStore):
+    """A store on a disk that takes minutes for each workflow."""
+
+    async def triggers(self, *, workflow: str | None = None, **more: Any) -> list[TriggerRow]:
+        if workflow is not None:
+            await asyncio.sleep(0.05)  # whoever waits for it waits by now
+            await self.clock.advance(3 * SETTLING)
+        return await super().triggers(workflow=workflow, **more)
+
+    clock: JumpClock
+
+
+async def test_a_slow_disk_makes_a_start_late_and_refuses_none(tmp_path: Path) -> None:
+    clock = JumpClock()
+    async with house(tmp_path / "db", HOOK, clock=clock) as h:
+        trigger = (await h.trigger()).id
+    store = Slow(tmp_path / "db", clock=clock, connect=inline)
+    store.clock = clock
+    began = clock.monotonic()
+    async with house(tmp_path / "db", clock=clock, store=store) as h:
+        assert h.triggers.keeps(trigger)
+    assert clock.monotonic() - began >= 3 * SETTLING
