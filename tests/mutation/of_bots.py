@@ -249,6 +249,13 @@ OF_BOTS = (
     ),
     # ── asks ────────────────────────────────────────────────────────────────────────────────────────────
     Mutation(
+        "forget at a start that a question was asked twice",
+        "company/asking.py",
+        "                _set_aside(found, what.delivery, what.ordinal)\n",
+        "                pass\n",
+        (ASKS,),
+    ),
+    Mutation(
         "let a ring of asks close through a plain message",
         "company/asking.py",
         "        if any(entry.position in open_questions for entry in causes):",

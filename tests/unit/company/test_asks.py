@@ -293,10 +293,10 @@ async def test_a_question_that_was_given_up_is_forgotten_though_its_wait_outlive
     class Patient(Bot):
         @on(Word)
         async def ask(self, word: Word, turn: Turn) -> None:
-            await turn.ask("deaf", Question(1), Answer, timeout="1s")
+            await turn.ask("deaf", Question(1), Answer)
 
     Patient.attempts = 1
-    async with stage(file, Patient, Deaf, clock=JumpClock(autojump=False)) as here:
+    async with stage(file, Patient, Deaf) as here:
         await here.send("patient", Word("go"))
         owner = StreamId("bot:patient")
         while not (waits := await here.store.waits(owner)):
