@@ -1,4 +1,4 @@
-"""What a store answers of templates: a part of its port (`store.py`)."""
+"""What a store answers of templates: a part of its port (`store/port.py`)."""
 
 from __future__ import annotations
 
