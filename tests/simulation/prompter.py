@@ -38,6 +38,8 @@ class Prompter:
         """The steps that are spared, while it stops."""
         self.paused = ""
         self.queued = False
+        self.held_back: set[str] = set()
+        """What it was to begin with; what skips have opened since is open already."""
         self.refused = False
         """It found no place, and its parent is told so."""
         self.ended = ""
@@ -128,6 +130,7 @@ class Prompter:
         opens = {step for step, status in self.status.items() if status == "pending" and self.joins(step)}
         if set(data.get("starts", ())) != opens:
             yield f"it starts with {data.get('starts')}, and not with {sorted(opens)}"
+        self.held_back = opens
 
     def _begins(self, data: dict[str, Any], *wanted: str) -> Iterator[str]:
         step, attempt = data["step"], data.get("attempt", 1)
@@ -277,7 +280,7 @@ class Prompter:
         if not self.queued:
             yield "it is admitted, and was not in a queue"
         self.queued = False
-        yield from self._opened(data, set(self.script.order))
+        yield from self._opened(data, self.held_back)
 
     def _workflow_paused(self, data: dict[str, Any]) -> Iterator[str]:
         self.paused = data["by"]

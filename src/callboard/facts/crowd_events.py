@@ -33,4 +33,4 @@ class WorkflowAdmitted(msgspec.Struct, frozen=True, omit_defaults=True):
 
     at: datetime
     opens: tuple[str, ...] = ()
-    """The steps that it begins with."""
+    """The steps that it was to begin with when it started; what skips opened since is open already."""
