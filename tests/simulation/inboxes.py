@@ -70,6 +70,9 @@ class Inboxes:
 
     def findings(self) -> Iterator[str]:
         """Say what is wrong whatever else is still to be done."""
+        self.witness.written |= {
+            key for key, delivery in self.record.deliveries.items() if delivery.outcome == "started"
+        }
         yield from self._uninvited()
         yield from self._cursors()
         yield from self._order()
@@ -110,13 +113,19 @@ class Inboxes:
                 yield f"{bot} has settled {at}, and its cursor stands at {cursor}"
 
     def _order(self) -> Iterator[str]:
-        """It is first given messages in the order of the log, and those of a catch-up before its stream."""
+        """It is first given messages in the order of the log, and those of a catch-up before its stream.
+
+        One of a catch-up whose attempt was written down when the process died has been given, as far as the
+        house can know: it is tried again beside the others, as what has failed is.
+        """
         given: set[tuple[str, int]] = set()
         last: dict[tuple[str, int], int] = {}
         for attempt in self.witness.attempts:
             key = (attempt.bot, attempt.message)
             ways = self.ways.get(key, set())
             if key in given or len(ways) != 1 or key in self.redriven:
+                continue
+            if key in self.witness.written and ways != {OWN}:
                 continue
             given.add(key)
             stream = (attempt.bot, min(ways))

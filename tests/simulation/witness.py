@@ -67,6 +67,8 @@ class Witness:
     listening: dict[tuple[str, str], bool | None] = field(default_factory=dict)
     """Whether a bot listens to a pattern that only one operator speaks of; None is not known."""
     deaths: int = 0
+    written: set[tuple[str, int]] = field(default_factory=set)
+    """Attempts that were written down when a life ended; the handler may have heard nothing of them."""
     """How often the process has died so far."""
     tries: Counter[tuple[str, int]] = field(default_factory=Counter)
     _tokens: int = 0
