@@ -84,7 +84,7 @@ class Asking(msgspec.Struct):
 def open_asks(waits: list[Wait]) -> dict[tuple[Position, int], Asking]:
     """Return the asks among what a bot waits for, by delivery and ordinal.
 
-    Of two that were the same one the later was asked because the earlier had been in vain.
+    Of two at one place the later was asked because the earlier had been in vain.
     """
     found: dict[tuple[Position, int], Asking] = {}
     for wait in sorted(waits, key=lambda one: one.since or 0):
