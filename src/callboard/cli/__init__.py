@@ -75,13 +75,17 @@ def exit_code(error: Exception) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from cyclopts import CycloptsError
+    from cyclopts import CycloptsError, UnusedCliTokensError
 
     from callboard.cli.words import app
     from callboard.errors import BadInput
 
     try:
         result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except UnusedCliTokensError as fault:
+        over = " ".join(map(repr, fault.unused_tokens or ()))
+        command = " ".join(("callboard", *(fault.command_chain or ())))
+        raise BadInput(f"Nothing takes {over} here: `{command} --help` shows what can be said.") from None
     except CycloptsError as fault:
         raise BadInput(" ".join(str(fault).split())) from None
     return result if isinstance(result, int) else DONE

@@ -18,6 +18,7 @@ import structlog
 from callboard.actors import Describe, Ref, State
 from callboard.actors.children import Request
 from callboard.actors.journal import Journal, JournalActor
+from callboard.authoring.loading import Fault
 from callboard.clock import Clock
 from callboard.company.bus import Bus
 from callboard.company.roster import Roster
@@ -59,7 +60,7 @@ FIXES = {
     "actions": "Mend the file in actions/, then: callboard bots reload.",
     "bots": "Mend the file in bots/, then: callboard bots reload, or callboard bots restart NAME.",
     "durability": "Put the data folder on a local disk: some network and shared folders cannot keep a log.",
-    "files": "Mend the file, which `callboard check` reads again, then: callboard bots reload.",
+    "files": "`callboard check` tells all that is wrong with each; mend it, then: callboard bots reload.",
     "integrity": "Stop the server, keep a copy of the file, restore the last backup: callboard restore FILE.",
     "lock": "Stop the server and start it again; until then a second one could start on the same data.",
     "awake runs": "The server's log has the fault; `callboard runs pause RUN`, or cancel, tries it again.",
@@ -232,7 +233,13 @@ class FrontDesk:
     def _files(self) -> Finding:
         """Say which files of workflows and templates were not published: what they say does not run."""
         faults = self._reloading.unpublished
-        down = [f"not published: {fault}" for fault in faults or ()]
+        by_file: dict[str, list[Fault]] = {}
+        for fault in faults or ():
+            by_file.setdefault(fault.file, []).append(fault)
+        down = [
+            f"not published: {first}" + (f" ({len(rest)} more)" if rest else "")
+            for first, *rest in by_file.values()
+        ]
         well = "not looked at" if faults is None else "all workflows and templates are published"
         return Finding("files", ok=not down, detail="; ".join(down) or well)
 

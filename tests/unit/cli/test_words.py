@@ -206,6 +206,17 @@ def test_a_command_that_is_wrong_is_one_sentence_and_exit_code_2(
     assert err.count("\n") == 1
 
 
+def test_a_word_too_many_is_named_and_the_help_that_has_the_others(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = say(capsys, "runs", "list", '{"who":"Ada"}')
+    assert code == 2
+    assert err == (
+        'callboard: Nothing takes \'{"who":"Ada"}\' here: `callboard runs list --help` shows what can be '
+        "said.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
