@@ -66,7 +66,9 @@ def test_documents_are_written_by_runs_and_by_hand(tmp_path: Path) -> None:
         assert f"callboard template check {file}" in refused(server, "template", "publish", file)
     with up(tmp_path) as server:
         assert output(server, "Ben") == {"body": "Hello Ben, 7.\n\n", "version": 2}
-        assert server.say("doctor", "--full").returncode == 0
+        report = json.loads(server.say("doctor", "--full", "--json").stdout)
+        (wrong,) = [one for one in report["checks"] if not one["ok"]]
+        assert (wrong["name"], "faulty.yaml" in wrong["detail"]) == ("files", True)
 
 
 def test_a_workflow_is_made_of_a_template_and_runs(tmp_path: Path) -> None:

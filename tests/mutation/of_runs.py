@@ -99,8 +99,8 @@ OF_RUNS = (
     _broken(
         "a run that stops goes back to what may not run",
         "going_back.py",
-        "if work.state.stopping and again.to not in work.state.spared:",
-        "if False:",
+        "    if not state.stopping:\n        return None\n",
+        "    if state.steps:\n        return None\n",
     ),
     _broken(
         "always edges of cancelled steps lead nowhere",

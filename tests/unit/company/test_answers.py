@@ -318,3 +318,37 @@ async def test_an_answer_when_it_is_due_counts_the_same_on_disk_and_in_memory(
         assert taken is (late < 0 or (late == 0 and first == "the answer"))
         assert Asker.got == ([1] if taken else ["ASK_TIMEOUT"])
         await nothing_is_left(here, "asker")
+
+
+async def test_an_answer_after_the_clock_was_set_forward_is_late_on_disk_and_in_memory(file: Path) -> None:
+    """The time-out of the ask has not rung: nobody has closed the wait yet."""
+
+    class Asker(Bot):
+        attempts = 1
+        got: ClassVar[list[object]] = []
+
+        @on(Word)
+        async def ask(self, word: Word, turn: Turn) -> None:
+            try:
+                Asker.got.append((await turn.ask("deaf", Question(1), Answer, timeout="40s")).n)
+            except AskTimeout as error:
+                Asker.got.append(error.code)
+
+    clock = JumpClock()
+    async with stage(file, Deaf, Asker, clock=clock) as here:
+        with clock.busy():  # no time passes
+            await here.send("asker", Word("go"))
+            while not await here.store.waits(StreamId("bot:asker")):
+                await asyncio.sleep(0.001)
+            (question,) = await here.said(pair=("asker", "deaf"))
+            clock.set_wall(START + timedelta(hours=1))
+            await here.bus.send(
+                sender="deaf", to=To.bot("asker"), type="answer", json='{"n":1}', reply_to=question.message.id
+            )
+            while not await outcomes(here, "deaf", "asker"):
+                await asyncio.sleep(0.001)
+        assert await outcomes(here, "deaf", "asker") == ["refused"]
+        assert Asker.got == []
+        await here.quiet("asker")
+        assert Asker.got == ["ASK_TIMEOUT"]
+        await nothing_is_left(here, "asker")
