@@ -209,8 +209,8 @@ OF_OTHER_PARTS = (
     Mutation(
         "go on in the log behind what was not heard",
         "triggers/hearing.py",
-        "self._after, self._until, self._saved = after, until, after",
-        "self._after, self._until, self._saved = until, until, until",
+        "self._after, self._until, self.saved = after, max(until, self._until), after",
+        "self._after = self._until = self.saved = max(until, self._until)",
         ("tests/unit/triggers/test_hearing.py",),
     ),
     # ── what an earlier release has left ─────────────────────────────────────────────────────────────────

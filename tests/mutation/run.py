@@ -31,6 +31,19 @@ from tests.mutation.of_waits import OF_OTHER_PARTS, OF_WAITS
 
 ROOT = Path(__file__).parents[2]
 
+ALL = (
+    *MUTATIONS,
+    *OF_ASKS,
+    *OF_BOTS,
+    *OF_ROWS,
+    *OF_RUNS,
+    *OF_STORY,
+    *OF_TEMPLATES,
+    *OF_TRIGGERS,
+    *OF_WAITS,
+    *OF_OTHER_PARTS,
+)
+
 LONGEST = 600.0
 """Seconds that tests of the product as it is may take."""
 
@@ -81,22 +94,7 @@ def survives(mutation: Mutation, copy: Path, known: dict[tuple[str, ...], float]
 
 def main(words: list[str]) -> int:
     """Try the mutations that were asked for."""
-    chosen = [
-        one
-        for one in (
-            *MUTATIONS,
-            *OF_ASKS,
-            *OF_BOTS,
-            *OF_ROWS,
-            *OF_RUNS,
-            *OF_STORY,
-            *OF_TEMPLATES,
-            *OF_TRIGGERS,
-            *OF_WAITS,
-            *OF_OTHER_PARTS,
-        )
-        if all(word in f"{one.name} {one.file}" for word in words)
-    ]
+    chosen = [one for one in ALL if all(word in f"{one.name} {one.file}" for word in words)]
     known: dict[tuple[str, ...], float] = {}
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
