@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -281,12 +281,8 @@ async def test_an_ask_that_ran_out_while_the_house_was_closed_is_asked_anew(
         await nothing_is_left(here, "asker", "slow")
 
 
-@pytest.mark.parametrize("first", ["the answer", "the time-out"])
-@pytest.mark.parametrize("late", [-0.001, 0.0, 0.001])
-async def test_an_answer_when_it_is_due_counts_the_same_on_disk_and_in_memory(
-    file: Path, late: float, first: str
-) -> None:
-    """At that very instant either may come first; what the asker is told is what the audit says."""
+def asks_the_deaf() -> Any:
+    """Return a bot that asks one who never answers, and notes what it was told."""
 
     class Asker(Bot):
         got: ClassVar[list[object]] = []
@@ -298,8 +294,18 @@ async def test_an_answer_when_it_is_due_counts_the_same_on_disk_and_in_memory(
             except AskTimeout as error:
                 Asker.got.append(error.code)
 
+    return Asker
+
+
+@pytest.mark.parametrize("first", ["the answer", "the time-out"])
+@pytest.mark.parametrize("late", [-0.001, 0.0, 0.001])
+async def test_an_answer_when_it_is_due_counts_the_same_on_disk_and_in_memory(
+    file: Path, late: float, first: str
+) -> None:
+    """At that very instant either may come first; what the asker is told is what the audit says."""
+    asker = asks_the_deaf()
     clock, now = JumpClock(), asyncio.Event()
-    async with stage(file, Deaf, Asker, clock=clock) as here:
+    async with stage(file, Deaf, asker, clock=clock) as here:
         if first == "the answer":
             clock.call_at(40 + late, now.set)
         await here.send("asker", Word("go"))
@@ -316,26 +322,15 @@ async def test_an_answer_when_it_is_due_counts_the_same_on_disk_and_in_memory(
         await here.quiet("asker")
         taken = await outcomes(here, "deaf", "asker") == ["handled"]
         assert taken is (late < 0 or (late == 0 and first == "the answer"))
-        assert Asker.got == ([1] if taken else ["ASK_TIMEOUT"])
+        assert asker.got == ([1] if taken else ["ASK_TIMEOUT"])
         await nothing_is_left(here, "asker")
 
 
 async def test_an_answer_after_the_clock_was_set_forward_is_late_on_disk_and_in_memory(file: Path) -> None:
     """The time-out of the ask has not rung: nobody has closed the wait yet."""
-
-    class Asker(Bot):
-        attempts = 1
-        got: ClassVar[list[object]] = []
-
-        @on(Word)
-        async def ask(self, word: Word, turn: Turn) -> None:
-            try:
-                Asker.got.append((await turn.ask("deaf", Question(1), Answer, timeout="40s")).n)
-            except AskTimeout as error:
-                Asker.got.append(error.code)
-
+    asker = asks_the_deaf()
     clock = JumpClock()
-    async with stage(file, Deaf, Asker, clock=clock) as here:
+    async with stage(file, Deaf, asker, clock=clock) as here:
         with clock.busy():  # no time passes
             await here.send("asker", Word("go"))
             while not await here.store.waits(StreamId("bot:asker")):
@@ -348,7 +343,7 @@ async def test_an_answer_after_the_clock_was_set_forward_is_late_on_disk_and_in_
             while not await outcomes(here, "deaf", "asker"):
                 await asyncio.sleep(0.001)
         assert await outcomes(here, "deaf", "asker") == ["refused"]
-        assert Asker.got == []
+        assert asker.got == []
         await here.quiet("asker")
-        assert Asker.got == ["ASK_TIMEOUT"]
+        assert asker.got == ["ASK_TIMEOUT"]
         await nothing_is_left(here, "asker")
